@@ -1,0 +1,259 @@
+"""One aiohttp application per role: routes, authentication, CORS, request ids, the log line, problems."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+import msgspec
+from aiohttp import web
+
+from sivr import __version__
+from sivr.api.openapi import document
+from sivr.api.problems import PROBLEM_JSON, problem, problem_for
+from sivr.api.routing import ACTOR, REQUEST_ID, Route, Routes, json_response, wrap
+from sivr.errors import Forbidden, SivrError
+from sivr.model.people import Actor
+
+log = logging.getLogger("sivr.http")
+
+Authenticate = Callable[[web.Request], Awaitable[Actor]]
+Check = Callable[[], Awaitable[str]]
+"""A health check: an empty string when the part is ready, else one sentence why not."""
+AiohttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ROUTES = web.AppKey("sivr.routes", tuple[Route, ...])
+"""Every route of the application, for tests that walk them."""
+HEALTH_TIMEOUT_S = 5.0
+JSON_BODY_LIMIT_BYTES = 1024 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_EXPOSED = "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Upload-Offset, Retry-After, Sivr-Request-Id, Warning"
+_ALLOWED_HEADERS = "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-Grant, Accept"
+_ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_PREFLIGHT_SECONDS = "7200"
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Frame-Options": "DENY",
+}
+
+
+class HealthPart(msgspec.Struct, frozen=True):
+    """One part of a role: ready, or why not."""
+
+    ready: bool
+    reason: str = ""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether a role can do its work, part by part."""
+
+    ready: bool
+    role: str
+    version: str
+    parts: dict[str, HealthPart]
+
+
+def _route_of(request: web.Request) -> Route | None:
+    return getattr(request.match_info.handler, "sivr_route", None)
+
+
+@web.middleware
+async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+    """Request id, the log line, errors to problems. Idempotent where applications are nested."""
+    if REQUEST_ID in request:
+        return await handler(request)
+    given = request.headers.get("Sivr-Request-Id", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    request[REQUEST_ID] = request_id
+    started = time.perf_counter()
+    response: web.StreamResponse
+    status = 499
+    try:
+        try:
+            response = await handler(request)
+        except SivrError as error:
+            response = problem_for(error, request_id)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            response = _http_problem(error, request_id)
+        except Exception:
+            log.exception("unhandled error", extra={"request_id": request_id})
+            response = problem(500, "Internal error", "Something went wrong on the server.", request_id)
+        status = response.status
+        if not response.prepared:
+            response.headers["Sivr-Request-Id"] = request_id
+        return response
+    finally:
+        log.info(
+            "request",
+            extra={
+                "request_id": request_id,
+                "method": request.method,
+                # Only the path: query strings may hold more than a log should keep.
+                "path": request.path,
+                "status": status,
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+                "actor": getattr(request.get(ACTOR), "id", ""),
+                "peer": request.remote or "",
+            },
+        )
+
+
+def _http_problem(error: web.HTTPException, request_id: str) -> web.Response:
+    sentences = {
+        404: "There is nothing at this address.",
+        405: "This address does not answer that method.",
+        413: "The body is larger than allowed here.",
+    }
+    answer = problem(error.status, error.reason, sentences.get(error.status, error.reason + "."), request_id)
+    if "Allow" in error.headers:
+        answer.headers["Allow"] = error.headers["Allow"]
+    return answer
+
+
+def _cors(web_origins: frozenset[str]) -> Callable[[web.Request, AiohttpHandler], Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def cors(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+        origin = request.headers.get("Origin", "")
+        known = origin in web_origins
+        preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        if preflight and known:
+            response: web.StreamResponse = web.Response(status=204)
+            response.headers["Access-Control-Allow-Methods"] = _ALLOWED_METHODS
+            response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+            response.headers["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
+            _allow(response, origin)
+            return response
+        if known:
+            # Streaming handlers prepare their own response, so the headers must be there before.
+            request["sivr.cors_origin"] = origin
+        response = await handler(request)
+        if known and not response.prepared:
+            _allow(response, origin)
+        return response
+
+    return cors
+
+
+def _allow(response: web.StreamResponse, origin: str) -> None:
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Allow-Credentials"] = "true"
+    response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+    response.headers.add("Vary", "Origin")
+
+
+async def _on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers that every answer carries, streamed ones included."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    origin = request.get("sivr.cors_origin")
+    if origin and "Access-Control-Allow-Origin" not in response.headers:
+        _allow(response, origin)
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+
+
+def _authentication(
+    authenticate: Authenticate,
+) -> Callable[[web.Request, AiohttpHandler], Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def authentication(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+        route = _route_of(request)
+        # An address nobody declared is refused like a private one: what is not there is not told to strangers.
+        if route is None or not route.public:
+            found = await authenticate(request)
+            request[ACTOR] = found
+            if route is not None and route.roles and not any(found.has(role) for role in route.roles):
+                raise Forbidden(f"This needs the role {' or '.join(route.roles)}.")
+        return await handler(request)
+
+    return authentication
+
+
+async def _run_checks(role: str, checks: Mapping[str, Check]) -> Health:
+    async def one(check: Check) -> HealthPart:
+        try:
+            reason = await asyncio.wait_for(check(), HEALTH_TIMEOUT_S)
+        except SivrError as error:
+            reason = error.message
+        except TimeoutError:
+            reason = f"No answer within {HEALTH_TIMEOUT_S:.0f} s."
+        return HealthPart(ready=not reason, reason=reason)
+
+    results = await asyncio.gather(*(one(check) for check in checks.values()))
+    parts = dict(zip(checks, results, strict=True))
+    return Health(
+        ready=all(part.ready for part in parts.values()), role=role, version=__version__, parts=parts
+    )
+
+
+def build_app(
+    role: str,
+    routes: Iterable[Route],
+    authenticate: Authenticate,
+    *,
+    web_origins: Iterable[str] = (),
+    checks: Mapping[str, Check] | None = None,
+    body_limit_bytes: int = JSON_BODY_LIMIT_BYTES,
+) -> web.Application:
+    """The application of one role.
+
+    ``authenticate`` finds the actor of a request or raises Unauthenticated; ``checks`` are the parts that
+    ``GET /health`` reports. JSON bodies over ``body_limit_bytes`` are refused; raw routes bound themselves.
+    """
+    own = Routes()
+    health_checks = dict(checks or {})
+    declared: list[Route] = []
+
+    @own.get("/health", summary="Whether this role is ready, part by part", response=Health, public=True)
+    async def health(request: web.Request) -> web.Response:
+        state = await _run_checks(role, health_checks)
+        return json_response(state, 200 if state.ready else 503)
+
+    @own.get("/openapi.json", summary="This document", public=True)
+    async def openapi(request: web.Request) -> web.Response:
+        return json_response(document(f"SIVR {role}", __version__, declared))
+
+    declared.extend([*own, *routes])
+    app = web.Application(
+        middlewares=[_outermost, _cors(frozenset(web_origins)), _problems, _authentication(authenticate)],
+        client_max_size=body_limit_bytes,
+    )
+    app[ROUTES] = tuple(declared)
+    for route in declared:
+        handler = wrap(route)
+        handler.sivr_route = route  # type: ignore[attr-defined]
+        if route.method == "GET":
+            app.router.add_get(route.path, handler, allow_head=not _has_head(route.path, declared))
+        else:
+            app.router.add_route(route.method, route.path, handler)
+    app.on_response_prepare.append(_on_prepare)
+    return app
+
+
+def _has_head(path: str, declared: Iterable[Route]) -> bool:
+    return any(route.method == "HEAD" and route.path == path for route in declared)
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+    """Errors become answers inside CORS, so that a browser of another origin may read the sentence."""
+    request_id = str(request.get(REQUEST_ID, ""))
+    try:
+        return await handler(request)
+    except SivrError as error:
+        return problem_for(error, request_id)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _http_problem(error, request_id)
+
+
+__all__ = ["PROBLEM_JSON", "Authenticate", "Check", "Health", "build_app"]

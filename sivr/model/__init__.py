@@ -1,0 +1,1 @@
+"""The nouns: frozen structures without input or output."""
