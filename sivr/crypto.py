@@ -33,7 +33,7 @@ _PREFIX = "ed25519:"
 
 
 class PublicKey:
-    """An Ed25519 public key; ``text`` is ``ed25519:<base64>`` as it stands in the YAML and in the node list."""
+    """An Ed25519 public key; ``text`` is ``ed25519:<base64>`` as in the YAML and the node list."""
 
     def __init__(self, raw: bytes) -> None:
         try:
@@ -132,7 +132,7 @@ class Verifier:
         if key is None:
             raise Unauthenticated("The token comes from an issuer that is not known here.")
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 Ed25519PublicKey.from_public_bytes(key.raw),
                 algorithms=["EdDSA"],
@@ -145,7 +145,7 @@ class Verifier:
             raise Unauthenticated("The token has expired.") from error
         except jwt.PyJWTError as error:
             raise Unauthenticated("The token is not valid here.") from error
-        return cast(dict[str, Any], claims)
+        return claims
 
 
 def access_claims(actor: Actor) -> dict[str, object]:

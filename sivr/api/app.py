@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sivr import __version__
 from sivr.api.openapi import document
@@ -31,8 +32,12 @@ ROUTES = web.AppKey("sivr.routes", tuple[Route, ...])
 HEALTH_TIMEOUT_S = 5.0
 JSON_BODY_LIMIT_BYTES = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_EXPOSED = "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Upload-Offset, Retry-After, Sivr-Request-Id, Warning"
-_ALLOWED_HEADERS = "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-Grant, Accept"
+_EXPOSED = (
+    "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Upload-Offset, Retry-After, Sivr-Request-Id, Warning"
+)
+_ALLOWED_HEADERS = (
+    "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-Grant, Accept"
+)
 _ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _PREFLIGHT_SECONDS = "7200"
 SECURITY_HEADERS = {
@@ -118,7 +123,7 @@ def _http_problem(error: web.HTTPException, request_id: str) -> web.Response:
     return answer
 
 
-def _cors(web_origins: frozenset[str]) -> Callable[[web.Request, AiohttpHandler], Awaitable[web.StreamResponse]]:
+def _cors(web_origins: frozenset[str]) -> Middleware:
     @web.middleware
     async def cors(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         origin = request.headers.get("Origin", "")
@@ -160,13 +165,11 @@ async def _on_prepare(request: web.Request, response: web.StreamResponse) -> Non
         response.headers["Cache-Control"] = "no-store"
 
 
-def _authentication(
-    authenticate: Authenticate,
-) -> Callable[[web.Request, AiohttpHandler], Awaitable[web.StreamResponse]]:
+def _authentication(authenticate: Authenticate) -> Middleware:
     @web.middleware
     async def authentication(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
         route = _route_of(request)
-        # An address nobody declared is refused like a private one: what is not there is not told to strangers.
+        # An address nobody declared is refused like a private one: strangers learn nothing.
         if route is None or not route.public:
             found = await authenticate(request)
             request[ACTOR] = found

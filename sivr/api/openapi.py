@@ -37,9 +37,10 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def document(title: str, version: str, routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document; every route of the role stands in it."""
     routes = list(routes)
-    kinds = [kind for route in routes for kind in (route.query, route.body, route.response) if kind is not None]
-    unique = list(dict.fromkeys(kinds))
+    kinds = (kind for route in routes for kind in (route.query, route.body, route.response))
+    unique = list(dict.fromkeys(kind for kind in kinds if kind is not None))
     schemas, components = msgspec.json.schema_components(unique, ref_template=_REF)
+    problem_ref = _REF.format(name="Problem")
     schema_of = dict(zip(unique, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -48,7 +49,8 @@ def document(title: str, version: str, routes: Iterable[Route]) -> dict[str, Any
             answer["content"] = {"application/json": {"schema": schema_of[route.response]}}
         elif route.media_types != ("application/json",):
             answer["content"] = {media_type: {} for media_type in route.media_types}
-        success = 204 if route.response is None and route.status == 200 and "content" not in answer else route.status
+        empty = route.response is None and "content" not in answer
+        success = 204 if empty and route.status == 200 else route.status
         operation: dict[str, Any] = {
             "summary": route.summary,
             "parameters": _parameters(route),
@@ -56,7 +58,7 @@ def document(title: str, version: str, routes: Iterable[Route]) -> dict[str, Any
                 str(success): answer,
                 "default": {
                     "description": "A problem, in one sentence",
-                    "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
+                    "content": {"application/problem+json": {"schema": {"$ref": problem_ref}}},
                 },
             },
             "security": [] if route.public else [{"bearer": []}, {"cookie": []}],

@@ -1,4 +1,4 @@
-"""Routes as a table: one declaration gives the handler, its authentication, its types and its OpenAPI entry."""
+"""Routes as a table: one declaration gives handler, authentication, types and OpenAPI entry."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def read_body(request: web.Request, kind: type[Any]) -> Any:
 
 
 def wrap(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """An aiohttp handler that parses by the route's types and turns what the handler returns into a response."""
+    """An aiohttp handler that parses by the route's types and makes a response of what the handler returns."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         arguments: list[Any] = []
