@@ -122,9 +122,9 @@ class Web(Role, frozen=True, kw_only=True):
     """The front end's files."""
 
     toplevels: tuple[WebToplevel, ...]
-    institution_origins: tuple[str, ...] = ()
-    """Further origins the page may connect to (institutions, nodes), for the content security policy; when
-    empty, every https origin is allowed."""
+    connect_origins: tuple[str, ...] = ()
+    """Origins of toplevels, institutions and nodes that the page may connect to (its content security
+    policy); when empty, every https origin is allowed."""
 
 
 class Toplevel(ApiRole, frozen=True, kw_only=True):

@@ -64,14 +64,19 @@ class Health(msgspec.Struct, frozen=True):
     parts: dict[str, HealthPart]
 
 
+def _is_outer(request: web.Request) -> bool:
+    """True in an application that only passes the request on to another mounted in it."""
+    return request.match_info.apps[-1] is not request.app
+
+
 def _route_of(request: web.Request) -> Route | None:
     return getattr(request.match_info.handler, "sivr_route", None)
 
 
 @web.middleware
 async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
-    """Request id, the log line, errors to problems. Idempotent where applications are nested."""
-    if REQUEST_ID in request:
+    """Request id, the log line, errors to problems."""
+    if _is_outer(request):
         return await handler(request)
     given = request.headers.get("Sivr-Request-Id", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
@@ -126,6 +131,8 @@ def _http_problem(error: web.HTTPException, request_id: str) -> web.Response:
 def _cors(web_origins: frozenset[str]) -> Middleware:
     @web.middleware
     async def cors(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+        if _is_outer(request):
+            return await handler(request)
         origin = request.headers.get("Origin", "")
         known = origin in web_origins
         preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
@@ -168,6 +175,8 @@ async def _on_prepare(request: web.Request, response: web.StreamResponse) -> Non
 def _authentication(authenticate: Authenticate) -> Middleware:
     @web.middleware
     async def authentication(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
+        if _is_outer(request):
+            return await handler(request)
         route = _route_of(request)
         # An address nobody declared is refused like a private one: strangers learn nothing.
         if route is None or not route.public:
@@ -248,6 +257,8 @@ def _has_head(path: str, declared: Iterable[Route]) -> bool:
 @web.middleware
 async def _problems(request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
     """Errors become answers inside CORS, so that a browser of another origin may read the sentence."""
+    if _is_outer(request):
+        return await handler(request)
     request_id = str(request.get(REQUEST_ID, ""))
     try:
         return await handler(request)

@@ -1,1 +1,1 @@
-"""TBD"""
+"""The TLS listener in front of the applications."""

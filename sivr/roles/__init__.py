@@ -1,1 +1,1 @@
-"""TBD"""
+"""Wiring of the four roles: settings in, a running application out."""

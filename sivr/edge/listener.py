@@ -1,0 +1,99 @@
+"""Listening for HTTPS: TLS 1.2 and newer, nothing in the clear except an optional redirect."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from sivr.errors import Invalid, Unavailable
+
+log = logging.getLogger("sivr.edge")
+
+SHUTDOWN_S = 10.0
+KEEP_ALIVE_S = 75.0
+MAX_LINE_BYTES = 16 * 1024
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """A server context that speaks TLS 1.2 and 1.3 only; raises Invalid when the files do not fit."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(f"The TLS certificate {certificate} and key {key} cannot be used: {error}.") from error
+    return context
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets for every address of the host name, so that localhost answers on IPv4 and IPv6."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise Invalid(f"The address {host} cannot be found: {error.strerror}.") from error
+    refused: OSError | None = None
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        one = socket.socket(family, kind, protocol)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            one.bind(address)
+        except OSError as error:
+            refused = error
+            one.close()
+            continue
+        sockets.append(one)
+    if not sockets:
+        reason = refused.strerror if refused else "no address"
+        raise Unavailable(f"Cannot listen on {host} port {port}: {reason}.")
+    return sockets
+
+
+@asynccontextmanager
+async def listen_https(
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext
+) -> AsyncIterator[None]:
+    """Serve the application on an address until the context ends; running requests get time to finish."""
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        handler_cancellation=True,
+        keepalive_timeout=KEEP_ALIVE_S,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+    )
+    await runner.setup()
+    try:
+        for one in _bind(host, port):
+            await web.SockSite(runner, one, ssl_context=tls, backlog=1024).start()
+        log.info("listening", extra={"host": host, "port": port})
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def listen_redirect(host: str, port: int, https_url: str) -> AsyncIterator[None]:
+    """Answer plain HTTP with a redirect to the HTTPS address and nothing else."""
+
+    async def redirect(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=308, headers={"Location": https_url + "/"})
+
+    runner = web.ServerRunner(web.Server(redirect, access_log=None))
+    await runner.setup()
+    try:
+        for one in _bind(host, port):
+            await web.SockSite(runner, one).start()
+        yield
+    finally:
+        await runner.cleanup()

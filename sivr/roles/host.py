@@ -1,0 +1,62 @@
+"""A host: the roles its file names, each opened, mounted on its address, and served until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from sivr.config import Config, Role
+from sivr.edge.listener import listen_https, listen_redirect, tls_context
+from sivr.edge.mount import mount
+from sivr.errors import Invalid
+
+log = logging.getLogger("sivr.host")
+
+# The order in which roles open: those that others report to come first.
+_OPENING_ORDER = ("toplevel", "institution", "render", "web")
+
+
+@asynccontextmanager
+async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]:
+    """Run these roles of the file; inside the context they answer."""
+    wanted = set(names)
+    async with AsyncExitStack() as stack:
+        addresses: dict[tuple[str, int], dict[str, web.Application]] = {}
+        settings_at: dict[tuple[str, int], Role] = {}
+        for name in _OPENING_ORDER:
+            if name not in wanted:
+                continue
+            settings: Role | None = getattr(config.roles, name)
+            if settings is None:
+                raise Invalid(f"The file has no role {name}.")
+            # Imported only when started: a host without the render role needs no OpenGL.
+            module = importlib.import_module(f"sivr.roles.{name}")
+            app = await stack.enter_async_context(getattr(module, f"open_{name}")(settings))
+            address = (settings.listen.host, settings.listen.port)
+            addresses.setdefault(address, {})[urlsplit(settings.url).path.rstrip("/")] = app
+            settings_at[address] = settings
+        for address, apps in addresses.items():
+            settings = settings_at[address]
+            tls = tls_context(Path(settings.tls.certificate), Path(settings.tls.key))
+            await stack.enter_async_context(listen_https(mount(apps), *address, tls))
+            if settings.listen.redirect_http_port:
+                origin = "https://" + urlsplit(settings.url).netloc
+                port = settings.listen.redirect_http_port
+                await stack.enter_async_context(listen_redirect(address[0], port, origin))
+        yield
+
+
+async def run_host(config: Config, names: Iterable[str], stop: asyncio.Event) -> None:
+    """Run these roles until ``stop`` is set."""
+    names = tuple(names)
+    async with open_host(config, names):
+        log.info("ready", extra={"roles": ",".join(names)})
+        await stop.wait()
+        log.info("stopping")
