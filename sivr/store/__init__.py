@@ -1,0 +1,1 @@
+"""What survives a restart: SQL (SQLAlchemy Core), blobs and the inbox."""

@@ -1,0 +1,1 @@
+"""The versions of the institution role's tables."""

@@ -1,0 +1,1 @@
+"""The versions of the toplevel role's tables."""

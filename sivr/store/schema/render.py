@@ -1,0 +1,9 @@
+"""The tables of the render role."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sivr.store.schema.columns import NAMING
+
+metadata = sa.MetaData(naming_convention=NAMING)
