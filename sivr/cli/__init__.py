@@ -1,1 +1,1 @@
-"""TBD"""
+"""Commands, one file each: ``add`` describes the arguments, ``run`` does it and returns the exit code."""

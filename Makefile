@@ -1,0 +1,69 @@
+# make run    start everything on this machine with demo users and a demo study
+# make test   run every test
+# make check  ruff, mypy, the law of imports, the front end's static checks
+# make fix    format and mend what ruff can
+# make dist   the executable and the zipapp, under dist/
+# make bench  measure (sivr bench comes with the benchmark suite)
+# make lock   write requirements.lock from the installed environment
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+HOST ?= localhost
+PORT ?= 8443
+STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+
+RUN_PACKAGES := libegl1 libopengl0 libgl1-mesa-dri
+TEST_PACKAGES := $(RUN_PACKAGES) libosmesa6 chromium libatomic1 postgresql procps
+
+.PHONY: run test check fix dist lock clean system-run system-test
+
+run: system-run $(STAMP)
+	@$(BIN)/sivr demo $(DEMO) --host $(HOST) --port $(PORT)
+
+test: system-test $(TEST_STAMP)
+	$(BIN)/pytest $(ARGS)
+
+check: $(TEST_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/static
+
+fix: $(TEST_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+dist: $(VENV)/.installed-dist
+	$(BIN)/python packaging/build.py
+
+lock:
+	$(BIN)/pip freeze --exclude-editable --exclude sivr | LC_ALL=C sort > requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+system-run:
+	@sh packaging/system-packages.sh $(RUN_PACKAGES)
+
+system-test:
+	@sh packaging/system-packages.sh $(TEST_PACKAGES)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "SIVR needs Python 3.11 or newer.")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
+
+$(STAMP): $(VENV)/bin/python pyproject.toml requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock -e .
+	@touch $@
+
+$(TEST_STAMP): $(VENV)/bin/python pyproject.toml requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock -e '.[test,check]'
+	@touch $@ $(STAMP)
+
+$(VENV)/.installed-dist: $(TEST_STAMP)
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dist]'
+	@touch $@

@@ -1,0 +1,118 @@
+"""The YAML file: the complete example loads, every fault is named by its key path."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from sivr import config
+from sivr.cli.init import Plan, write
+from sivr.cli.main import main
+from sivr.crypto import SigningKey
+from sivr.errors import Invalid
+
+EXAMPLE = Path(__file__).parents[1] / "example.yaml"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """example.yaml beside the files it names."""
+    shutil.copy(EXAMPLE, tmp_path / "example.yaml")
+    written = tmp_path / "written"
+    write(
+        written, Plan(web="localhost", toplevel="localhost", institution="localhost", render=("localhost",))
+    )
+    shutil.copytree(written / "tls", tmp_path / "tls")
+    (tmp_path / "keys").mkdir()
+    for name in ("county", "general", "node-1"):
+        SigningKey.generate().save(tmp_path / "keys" / f"{name}.key")
+    return tmp_path / "example.yaml"
+
+
+def _every_field(kind: Any, tree: dict[str, Any], path: str) -> list[str]:
+    missing = []
+    for field in msgspec.structs.fields(kind):
+        here = f"{path}.{field.name}"
+        if field.name not in tree:
+            missing.append(here)
+            continue
+        for inner in (field.type, *getattr(field.type, "__args__", ())):
+            value = tree[field.name]
+            value = value[0] if isinstance(value, list) else value
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
+                missing += _every_field(inner, value, here)
+    return missing
+
+
+def test_example_loads_and_starts_all_roles(example: Path) -> None:
+    settings = config.load(example)
+    assert config.role_names(settings) == ("web", "toplevel", "institution", "render")
+    assert settings.roles.render is not None
+    assert settings.roles.render.data == str(example.parent / "data/node-1")
+    assert settings.roles.render.database == f"sqlite:///{example.parent}/data/node-1.db"
+
+
+def test_example_shows_every_key() -> None:
+    tree = yaml.safe_load(EXAMPLE.read_text())
+    optional = {
+        f"config.roles.{role}.listen.redirect_http_port" for role in ("toplevel", "institution", "render")
+    }
+    assert set(_every_field(config.Config, tree, "config")) <= optional
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("level: info ", "level: loud ", "log.level: invalid enum value 'loud'."),
+        ("memory_mb: 4096", "memory_gb: 4", "roles.render.memory_gb: there is no such key."),
+        ("    data: data/node-1 ", "    # data: ", "roles.render.data: this key is missing."),
+        ("memory_mb: 4096", "memory_mb: lots", "roles.render.memory_mb: expected `int`, got `str`."),
+        ("port: 8443\n", "port: 99999\n", "roles.web.listen.port: expected `int` <= 65535."),
+        ("url: https://sivr.example.org:8443/render\n", "url: http://sivr.example.org\n",
+         "roles.institution.nodes[0].url: must be an https:// address."),
+        ("8443/institution\n    listen", "8443/toplevel\n    listen",
+         "roles.institution.url: the role toplevel answers at this address and path already."),
+        ("sqlite:///data/county.db", "mysql://x", "roles.toplevel.database: must begin with"),
+        ('public_key: "ed25519:1yIi', 'public_key: "ed25519:1y',
+         "roles.institution.nodes[0].public_key: A public key is 'ed25519:' and base64."),
+        ("signing_key: keys/county.key", "signing_key: keys/nowhere.key",
+         "roles.toplevel.signing_key: there is no file"),
+        ("roles:\n", "roles: [\n", "This is not YAML (line"),
+    ],
+)  # fmt: skip
+def test_fault_is_named_by_key_path(
+    example: Path, old: str, new: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = example.read_text()
+    assert old in text
+    example.write_text(text.replace(old, new, 1) if "render" not in old else text.replace(old, new))
+    with pytest.raises(Invalid) as caught:
+        config.load(example)
+    assert sentence in caught.value.message
+    assert main(["check", str(example)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_check_says_good(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(example)]) == 0
+    assert "good (web, toplevel, institution, render)" in capsys.readouterr().out
+
+
+def test_check_reads_key_and_certificate(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example.parent / "tls" / "server.key").write_text("not a key")
+    assert main(["check", str(example)]) == 2
+    assert "cannot be used" in capsys.readouterr().err
+
+
+def test_empty_and_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="cannot be read"):
+        config.load(tmp_path / "none.yaml")
+    with pytest.raises(Invalid, match="must be a mapping"):
+        config.parse("", tmp_path)
+    with pytest.raises(Invalid, match="roles: name at least one"):
+        config.parse("roles: {}", tmp_path)
