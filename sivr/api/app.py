@@ -27,6 +27,7 @@ Check = Callable[[], Awaitable[str]]
 """A health check: an empty string when the part is ready, else one sentence why not."""
 AiohttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+CORS_ORIGIN = web.RequestKey("sivr.cors_origin", str)
 ROUTES = web.AppKey("sivr.routes", tuple[Route, ...])
 """Every route of the application, for tests that walk them."""
 HEALTH_TIMEOUT_S = 5.0
@@ -145,7 +146,7 @@ def _cors(web_origins: frozenset[str]) -> Middleware:
             return response
         if known:
             # Streaming handlers prepare their own response, so the headers must be there before.
-            request["sivr.cors_origin"] = origin
+            request[CORS_ORIGIN] = origin
         response = await handler(request)
         if known and not response.prepared:
             _allow(response, origin)
@@ -165,7 +166,7 @@ async def _on_prepare(request: web.Request, response: web.StreamResponse) -> Non
     """Headers that every answer carries, streamed ones included."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
-    origin = request.get("sivr.cors_origin")
+    origin = request.get(CORS_ORIGIN)
     if origin and "Access-Control-Allow-Origin" not in response.headers:
         _allow(response, origin)
     if "Cache-Control" not in response.headers:
@@ -259,7 +260,7 @@ async def _problems(request: web.Request, handler: AiohttpHandler) -> web.Stream
     """Errors become answers inside CORS, so that a browser of another origin may read the sentence."""
     if _is_outer(request):
         return await handler(request)
-    request_id = str(request.get(REQUEST_ID, ""))
+    request_id = request.get(REQUEST_ID, "")
     try:
         return await handler(request)
     except SivrError as error:

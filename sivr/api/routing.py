@@ -12,8 +12,8 @@ from sivr.errors import Invalid, Unauthenticated, Unsupported
 from sivr.model.people import Actor, UserRole
 
 Handler = Callable[..., Awaitable[Any]]
-ACTOR = "sivr.actor"
-REQUEST_ID = "sivr.request_id"
+ACTOR = web.RequestKey("sivr.actor", Actor)
+REQUEST_ID = web.RequestKey("sivr.request_id", str)
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -85,15 +85,16 @@ class Routes:
 
 def actor(request: web.Request) -> Actor:
     """Who is asking; raises Unauthenticated on public routes where nobody is known."""
-    found = request.get(ACTOR)
-    if not isinstance(found, Actor):
+    found: Actor | None = request.get(ACTOR)
+    if found is None:
         raise Unauthenticated("Please log in.")
     return found
 
 
 def request_id(request: web.Request) -> str:
     """The id under which this request stands in the log."""
-    return str(request.get(REQUEST_ID, ""))
+    found: str = request.get(REQUEST_ID, "")
+    return found
 
 
 def json_response(value: object, status: int = 200) -> web.Response:
@@ -126,7 +127,7 @@ async def read_body(request: web.Request, kind: type[Any]) -> Any:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.ValidationError as error:
         raise Invalid(_sentence(error)) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid("The body is not JSON.") from error
 
 

@@ -1,0 +1,139 @@
+"""The listener: TLS 1.2 and newer, plain HTTP refused or redirected, several families, clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sivr.cli.local_ca import LocalCa
+from sivr.edge.listener import listen_https, listen_redirect, tls_context
+from sivr.errors import Invalid, Unavailable
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    ca = LocalCa()
+    ca.save(folder)
+    ca.issue(folder, ["localhost", "127.0.0.1"])
+    return folder
+
+
+def client_context(folder: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(folder / "ca.pem"))
+
+
+@pytest.fixture
+async def port(tls_folder: Path) -> AsyncIterator[int]:
+    async def hello(request: web.Request) -> web.Response:
+        await asyncio.sleep(float(request.query.get("s", 0)))
+        return web.Response(text="hello")
+
+    app = web.Application()
+    app.router.add_get("/", hello)
+    found = free_port()
+    context = tls_context(tls_folder / "server.pem", tls_folder / "server.key")
+    async with listen_https(app, "127.0.0.1", found, context):
+        yield found
+
+
+async def test_https_answers_with_the_local_authority(port: int, tls_folder: Path) -> None:
+    async with aiohttp.ClientSession() as session:
+        url = f"https://127.0.0.1:{port}/"
+        async with session.get(url, ssl=client_context(tls_folder)) as answer:
+            assert await answer.text() == "hello"
+
+
+async def test_plain_http_is_refused(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert b"hello" not in answer
+    assert not answer.startswith(b"HTTP")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("version", "answers"),
+    [
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+        (ssl.TLSVersion.TLSv1_3, True),
+    ],
+)
+async def test_tls_versions(port: int, tls_folder: Path, version: ssl.TLSVersion, answers: bool) -> None:
+    context = client_context(tls_folder)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = version
+    context.maximum_version = version
+    if answers:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.close()
+        await writer.wait_closed()
+    else:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.open_connection("127.0.0.1", port, ssl=context)
+
+
+async def test_running_requests_finish_at_stop(tls_folder: Path) -> None:
+    async def slow(request: web.Request) -> web.Response:
+        started.set()
+        await asyncio.sleep(0.3)
+        return web.Response(text="finished")
+
+    started = asyncio.Event()
+    app = web.Application()
+    app.router.add_get("/", slow)
+    port = free_port()
+    context = tls_context(tls_folder / "server.pem", tls_folder / "server.key")
+
+    async def ask() -> str:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"https://127.0.0.1:{port}/", ssl=client_context(tls_folder)) as answer,
+        ):
+            return await answer.text()
+
+    async with listen_https(app, "127.0.0.1", port, context):
+        asking = asyncio.create_task(ask())
+        await started.wait()
+    assert await asking == "finished"
+
+
+async def test_taken_port_is_one_sentence(port: int, tls_folder: Path) -> None:
+    context = tls_context(tls_folder / "server.pem", tls_folder / "server.key")
+    with pytest.raises(Unavailable, match=f"Cannot listen on 127.0.0.1 port {port}"):
+        async with listen_https(web.Application(), "127.0.0.1", port, context):
+            pass
+
+
+async def test_redirect(tls_folder: Path) -> None:
+    port = free_port()
+    async with (
+        listen_redirect("127.0.0.1", port, "https://sivr.example.org:8443"),
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/some?x=1", allow_redirects=False) as answer,
+    ):
+        assert answer.status == 308
+        assert answer.headers["Location"] == "https://sivr.example.org:8443/"
+
+
+def test_certificate_that_does_not_fit(tls_folder: Path, tmp_path: Path) -> None:
+    other = LocalCa()
+    other.issue(tmp_path, ["localhost"])
+    with pytest.raises(Invalid, match="cannot be used"):
+        tls_context(tls_folder / "server.pem", tmp_path / "server.key")
