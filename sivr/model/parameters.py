@@ -1,0 +1,401 @@
+"""What a picture request asks for, read from its query string: the rules of PS3.18 8.3.5 as one table.
+
+Pure parsing: text in, frozen values out, one sentence (Invalid, NotAcceptable, TooLarge) for every rule
+that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides the standard's parameters:
+
+- ``preset`` name of a transfer function, ``fov`` height of a volume picture in mm, ``pan`` shift of its
+  center in mm (right, up), ``invert=yes`` black for white;
+- ``draft=yes`` lower quality and a volume that is still loading are welcome when that is quicker;
+- ``view`` an opaque key: of the pictures asked for under one key only the newest matters.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, cast, get_args
+
+import msgspec
+
+from sivr.errors import Invalid, NotAcceptable, TooLarge
+from sivr.model.pixels import VoiFunction, Window
+from sivr.model.rendering import MediaType, Method, Orientation, Vector, Viewport
+
+Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail"]
+Query = Mapping[str, Sequence[str]]
+"""Parameter names (lower case) to the values given for them, in order."""
+
+MAX_AXIS = 8192
+MAX_PIXELS = 32 * 1024 * 1024
+MIN_FOV_MM = 0.1
+MAX_FOV_MM = 100_000.0
+ANNOTATIONS = ("patient", "technique")
+ICC_PROFILES = ("no", "yes", "srgb", "adobergb", "rommrgb", "displayp3")
+LOSSY: tuple[MediaType, ...] = ("image/jpeg", "image/webp", "image/avif")
+"""Media types whose quality can be chosen."""
+FRAME_MEDIA_TYPES: tuple[MediaType, ...] = (
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "image/avif",
+)
+"""What a picture can be sent as; the first is the default (PS3.18 Table 8.7.4-1), WebP and AVIF are ours."""
+
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_INTEGER = re.compile(r"[+-]?\d{1,9}")
+_VIEW_KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_PRESET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a picture request may say; None (or the default) where it says nothing."""
+
+    accept: tuple[str, ...] = ()
+    """Media ranges of the ``accept`` query parameter, which goes before the header of that name."""
+    annotation: tuple[str, ...] = ()
+    unknown_annotation: tuple[str, ...] = ()
+    """Keywords that are not the standard's: to be ignored with a Warning header."""
+    quality: int | None = None
+    viewport: Viewport | None = None
+    window: Window | None = None
+    iccprofile: str = "no"
+    renderingmethod: Method | None = None
+    orientation: Orientation | None = None
+    viewpointposition: Vector | None = None
+    viewpointlookat: Vector | None = None
+    viewpointup: Vector | None = None
+    mprslab: float | None = None
+    """Millimeters, more than 0."""
+    renderedvolumetricmetadata: bool = False
+    preset: str = ""
+    fov: float | None = None
+    """Height of the picture in the patient, mm."""
+    pan: tuple[float, float] = (0.0, 0.0)
+    """Shift of the picture's center in its own plane, mm to the right and up."""
+    draft: bool = False
+    view: str = ""
+    invert: bool = False
+
+
+def _decimal(name: str, text: str) -> float:
+    if not _DECIMAL.fullmatch(text):
+        raise Invalid(f"The parameter {name} needs decimal numbers, not '{text[:32]}'.")
+    value = float(text)
+    if not math.isfinite(value):
+        raise Invalid(f"The parameter {name} has a number that is too large.")
+    return value
+
+
+def _vector(name: str, text: str) -> Vector:
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise Invalid(f"The parameter {name} needs three decimals: x,y,z in patient LPS millimeters.")
+    x, y, z = (_decimal(name, part) for part in parts)
+    return (x, y, z)
+
+
+def _up(name: str, text: str) -> Vector:
+    vector = _vector(name, text)
+    if math.hypot(*vector) < 1e-9:
+        raise Invalid("The parameter viewpointup must not be the zero vector.")
+    return vector
+
+
+def _positive(name: str, text: str) -> float:
+    value = _decimal(name, text)
+    if value <= 0:
+        raise Invalid(f"The parameter {name} must be more than 0.")
+    return value
+
+
+def _fov(name: str, text: str) -> float:
+    value = _positive(name, text)
+    if not MIN_FOV_MM <= value <= MAX_FOV_MM:
+        raise Invalid(f"The parameter fov must be {MIN_FOV_MM:g} to {MAX_FOV_MM:g} mm.")
+    return value
+
+
+def _pan(name: str, text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise Invalid("The parameter pan needs two decimals: right,up in millimeters.")
+    right, up = (_decimal(name, part) for part in parts)
+    return (right, up)
+
+
+def _size(text: str) -> int:
+    if not _INTEGER.fullmatch(text) or int(text) < 1:
+        raise Invalid("The parameter viewport needs a width and a height that are whole numbers above 0.")
+    return int(text)
+
+
+def _viewport(name: str, text: str) -> Viewport:
+    """PS3.18 8.3.5.1.3: ``vw,vh[,[sx],[sy],[sw],[sh]]``; elided middle values keep their commas."""
+    parts = text.split(",")
+    if not 2 <= len(parts) <= 6:
+        raise Invalid("The parameter viewport needs 'width,height' or 'width,height,x,y,w,h'.")
+    width, height = _size(parts[0]), _size(parts[1])
+    given = [_decimal(name, part) if part else None for part in parts[2:]] + [None] * (6 - len(parts))
+    x, y, region_width, region_height = given
+    if (x is not None and x < 0) or (y is not None and y < 0):
+        raise Invalid("The parameter viewport must not begin left of or above the picture.")
+    if region_width == 0 or region_height == 0:
+        raise Invalid("The parameter viewport must not name an empty source region.")
+    if width > MAX_AXIS or height > MAX_AXIS or width * height > MAX_PIXELS:
+        raise TooLarge(
+            f"A picture of {width} x {height} is larger than this server makes "
+            f"({MAX_AXIS} on an axis, {MAX_PIXELS} pixels).",
+            {"max_axis": MAX_AXIS, "max_pixels": MAX_PIXELS},
+        )
+    return Viewport(
+        width=width, height=height, x=x or 0.0, y=y or 0.0,
+        region_width=region_width, region_height=region_height,
+    )  # fmt: skip
+
+
+def _window(name: str, text: str) -> Window:
+    """PS3.18 8.3.5.1.4: ``center,width,function``, all three, in this order."""
+    parts = text.split(",")
+    if len(parts) != 3 or not all(parts):
+        raise Invalid("The parameter window needs all three of center,width,function.")
+    center, width = _decimal(name, parts[0]), _decimal(name, parts[1])
+    function = parts[2].strip().lower()
+    if function not in get_args(VoiFunction):
+        raise Invalid(f"The window function must be one of {', '.join(get_args(VoiFunction))}.")
+    least = 1.0 if function == "linear" else 0.0
+    # PS3.3 C.11.2.1.2: a linear width is at least 1, the others are above 0.
+    if width < least or width == 0:
+        raise Invalid(f"The width of a {function} window must be {'at least 1' if least else 'more than 0'}.")
+    return Window(center=center, width=width, function=cast(VoiFunction, function))
+
+
+def _quality(name: str, text: str) -> int:
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= 100:
+        raise Invalid("The parameter quality must be a whole number from 1 to 100.")
+    return int(text)
+
+
+def _one_of(name: str, allowed: Sequence[str]) -> Callable[[str, str], str]:
+    def parse(_: str, text: str) -> str:
+        word = text.lower()
+        if word not in allowed:
+            raise Invalid(f"The parameter {name} must be one of {', '.join(allowed)}.")
+        return word
+
+    return parse
+
+
+def _yes(name: str, text: str) -> bool:
+    word = text.lower()
+    if word not in ("yes", "no"):
+        raise Invalid(f"The parameter {name} must be yes or no.")
+    return word == "yes"
+
+
+def _icc(name: str, text: str) -> str:
+    word = _one_of(name, ICC_PROFILES)(name, text)
+    if word != "no":
+        raise Invalid("Pictures are sent without an embedded ICC profile here; use iccprofile=no.")
+    return word
+
+
+def _matches(name: str, pattern: re.Pattern[str]) -> Callable[[str, str], str]:
+    def parse(_: str, text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise Invalid(f"The parameter {name} may have 1 to 64 letters, digits, and _ . - only.")
+        return text
+
+    return parse
+
+
+def _unsupported(name: str, text: str) -> None:
+    raise Invalid(f"The parameter {name} is not supported by this server.")
+
+
+_EVERY: frozenset[Resource] = frozenset(get_args(Resource))
+_VOLUMES: frozenset[Resource] = frozenset({"rendered3d", "renderedmpr"})
+_PICTURES: frozenset[Resource] = _VOLUMES | {"rendered"}
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How one parameter is read, and on which resources it has a meaning."""
+
+    parse: Callable[[str, str], Any]
+    resources: frozenset[Resource]
+
+
+RULES: dict[str, Rule] = {
+    "quality": Rule(_quality, _EVERY),
+    "viewport": Rule(_viewport, _EVERY),
+    "window": Rule(_window, _PICTURES),
+    "iccprofile": Rule(_icc, _PICTURES),
+    "renderingmethod": Rule(_one_of("renderingmethod", get_args(Method)), _VOLUMES),
+    "orientation": Rule(_one_of("orientation", get_args(Orientation)), _VOLUMES),
+    "viewpointposition": Rule(_vector, _VOLUMES),
+    "viewpointlookat": Rule(_vector, _VOLUMES),
+    "viewpointup": Rule(_up, _VOLUMES),
+    "mprslab": Rule(_positive, frozenset({"renderedmpr"})),
+    "renderedvolumetricmetadata": Rule(_yes, _VOLUMES),
+    "swivelrange": Rule(_unsupported, frozenset({"rendered3d"})),
+    "animationstepsize": Rule(_unsupported, _VOLUMES),
+    "animationrate": Rule(_unsupported, _VOLUMES),
+    "volumetriccurvepoint": Rule(_unsupported, frozenset({"renderedmpr"})),
+    "volumeinputreference": Rule(_unsupported, _VOLUMES),
+    "preset": Rule(_matches("preset", _PRESET), frozenset({"rendered3d"})),
+    "fov": Rule(_fov, _VOLUMES),
+    "pan": Rule(_pan, _VOLUMES),
+    "draft": Rule(_yes, _PICTURES),
+    "view": Rule(_matches("view", _VIEW_KEY), _PICTURES),
+    "invert": Rule(_yes, _PICTURES),
+}
+"""One row per parameter; ``accept`` and ``annotation`` are lists and read apart."""
+
+
+def read(query: Query, resource: Resource) -> Parameters:
+    """The parameters of a request for this resource; raises Invalid (400) and TooLarge (413)."""
+    values: dict[str, Any] = {}
+    for name, rule in RULES.items():
+        given = query.get(name, ())
+        if not given or resource not in rule.resources:
+            continue
+        if len(given) > 1:
+            raise Invalid(f"The parameter {name} is given more than once.")
+        values[name] = rule.parse(name, given[0].strip())
+    if "accept" in query:
+        values["accept"] = tuple(
+            part.strip() for text in query["accept"] for part in text.split(",") if part.strip()
+        )
+        if not values["accept"]:
+            raise Invalid("The parameter accept is empty.")
+    if "annotation" in query and resource != "thumbnail":
+        values["annotation"], values["unknown_annotation"] = _annotation(query["annotation"])
+    read_ = Parameters(**values)
+    _check_together(read_, resource)
+    return read_
+
+
+def _annotation(given: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """PS3.18 8.3.5.1.1: keywords; an empty list or something that is no keyword is an error."""
+    words = [word.strip().lower() for text in given for word in text.split(",")]
+    if not all(re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", word) for word in words):
+        raise Invalid("The parameter annotation must be a list of keywords: patient, technique.")
+    known = tuple(dict.fromkeys(word for word in words if word in ANNOTATIONS))
+    return known, tuple(dict.fromkeys(word for word in words if word not in ANNOTATIONS))
+
+
+def _check_together(given: Parameters, resource: Resource) -> None:
+    view = given.viewport
+    if resource != "rendered" and view is not None:
+        if (view.x, view.y, view.region_width, view.region_height) != (0.0, 0.0, None, None):
+            raise Invalid(
+                "A source region in viewport has no meaning here; give only the width and the height."
+            )
+    viewpoint = (given.viewpointposition, given.viewpointlookat, given.viewpointup)
+    if given.orientation is not None and any(part is not None for part in viewpoint):
+        raise Invalid("The parameter orientation must not be combined with viewpoint parameters.")
+    position, look_at = given.viewpointposition, given.viewpointlookat
+    if position is not None and look_at is not None and math.dist(position, look_at) < 1e-9:
+        raise Invalid("The parameters viewpointposition and viewpointlookat must be different points.")
+    if position is not None and look_at is not None and given.viewpointup is not None:
+        _check_up(position, look_at, given.viewpointup)
+
+
+def _check_up(position: Vector, look_at: Vector, up: Vector) -> None:
+    direction = [a - b for a, b in zip(position, look_at, strict=True)]
+    x = direction[1] * up[2] - direction[2] * up[1]
+    y = direction[2] * up[0] - direction[0] * up[2]
+    z = direction[0] * up[1] - direction[1] * up[0]
+    if math.hypot(x, y, z) < 1e-6 * math.hypot(*direction) * math.hypot(*up):
+        raise Invalid("The parameter viewpointup must not be parallel to the viewing direction.")
+
+
+class MediaRange(msgspec.Struct, frozen=True):
+    """One entry of an Accept list (RFC 9110 12.5.1)."""
+
+    type: str
+    subtype: str
+    weight: float = 1.0
+    part_type: str = ""
+    """For multipart/related: the media type of the parts."""
+
+    def matches(self, media_type: str) -> int:
+        """How closely this range names the type: 0 not at all, 1 ``*/*``, 2 ``image/*``, 3 itself."""
+        kind, _, sub = media_type.partition("/")
+        if (self.type, self.subtype) == (kind, sub):
+            return 3
+        if (self.type, self.subtype) == (kind, "*"):
+            return 2
+        return 1 if (self.type, self.subtype) == ("*", "*") else 0
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split where the separator is not inside a quoted string."""
+    parts, quoted, current = [], False, ""
+    for char in text:
+        if char == '"':
+            quoted = not quoted
+        if char == separator and not quoted:
+            parts.append(current)
+            current = ""
+        else:
+            current += char
+    parts.append(current)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def media_ranges(text: str) -> tuple[MediaRange, ...]:
+    """An Accept header (or accept parameter) as ranges; entries nobody can read are left out."""
+    found = []
+    for entry in _split(text, ","):
+        kind, *attributes = _split(entry, ";")
+        main, slash, sub = kind.lower().partition("/")
+        if not (main and slash and sub):
+            continue
+        weight, part_type = 1.0, ""
+        for attribute in attributes:
+            name, _, value = attribute.partition("=")
+            value = value.strip().strip('"')
+            if name.strip().lower() == "q":
+                weight = min(1.0, max(0.0, float(value))) if _DECIMAL.fullmatch(value) else 0.0
+            elif name.strip().lower() == "type":
+                part_type = value.lower()
+        found.append(MediaRange(type=main, subtype=sub, weight=weight, part_type=part_type))
+    return tuple(found)
+
+
+def choose_media_type(accept: Sequence[str], header: str, offered: Sequence[str]) -> str:
+    """The media type to answer with (PS3.18 8.7.8): the ``accept`` parameter, else the Accept header, else the default.
+
+    ``offered`` begins with the default, which also settles ties and wildcards. Raises NotAcceptable.
+    """
+    ranges = media_ranges(",".join(accept)) if accept else media_ranges(header)
+    if not ranges and not accept:
+        return offered[0]
+    best, best_weight = "", 0.0
+    for media_type in offered:
+        closest, weight = 0, 0.0
+        for one in ranges:
+            match = one.matches(media_type)
+            if match > closest:
+                closest, weight = match, one.weight
+        if weight > best_weight:
+            best, best_weight = media_type, weight
+    if not best:
+        raise NotAcceptable(
+            f"Pictures can be sent as {', '.join(offered)} only.", {"media_types": list(offered)}
+        )
+    return best
+
+
+def choose_part_type(accept: Sequence[str], header: str, offered: Sequence[str]) -> str | None:
+    """The type of the parts when the caller accepts multipart/related, else None."""
+    ranges = media_ranges(",".join(accept)) if accept else media_ranges(header)
+    for one in sorted(ranges, key=lambda found: -found.weight):
+        if one.type == "multipart" and one.subtype in ("related", "*") and one.weight > 0:
+            if one.part_type in ("", "*/*", "image/*"):
+                return offered[0]
+            if one.part_type in offered:
+                return one.part_type
+    return None
