@@ -6,7 +6,7 @@ refuses goes to pydicom's decoders, which are slower but forgive more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import imagecodecs
@@ -80,6 +80,11 @@ def _fitted(found: Array, shape: tuple[int, ...]) -> Array:
     raise Invalid(f"A frame is {size} pixels where the header says {' x '.join(map(str, shape))}.")
 
 
+def _array(found: Any) -> Array:
+    """What imagecodecs returns, with a type."""
+    return np.asarray(found)
+
+
 def _native(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
     bits = frame_bits(pixel_format)
     if pixel_format.bits_allocated == 1:
@@ -145,30 +150,56 @@ def _rle(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded:
 
 
 def _jpeg(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
-    """All JPEG processes, 8 to 16 bits; color comes out as RGB.
+    """All JPEG processes, 8 to 16 bits; color comes out as RGB."""
+    if pixel_format.samples_per_pixel == 1:
+        return _array(imagecodecs.jpeg8_decode(encoded))
+    rgb = _adobe_transform(encoded) == 0 or (
+        pixel_format.photometric_interpretation == "RGB" and _adobe_transform(encoded) is None
+    )
+    space = "RGB" if rgb else "YCBCR"
+    return _array(imagecodecs.jpeg8_decode(encoded, colorspace=space, outcolorspace="RGB"))
 
-    Without Adobe's marker libjpeg takes three components for YCbCr; where the header says RGB it is right.
-    """
-    if pixel_format.samples_per_pixel == 3 and pixel_format.photometric_interpretation == "RGB":
-        if b"Adobe" not in encoded[:4096]:
-            return imagecodecs.jpeg8_decode(encoded, colorspace="RGB", outcolorspace="RGB")
-    return imagecodecs.jpeg8_decode(encoded)
+
+def _adobe_transform(encoded: bytes) -> int | None:
+    """0 for RGB and 1 for YCbCr when Adobe's marker says so, else None: then the header decides."""
+    for marker, content in _jpeg_segments(encoded):
+        if marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12:
+            return content[11]
+    return None
+
+
+def _jpeg_segments(encoded: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker segments up to the first scan (ISO/IEC 10918-1 B.1.1.4)."""
+    position = 2
+    while position + 4 <= len(encoded) and encoded[position] == 0xFF:
+        marker = encoded[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker == 0xDA:
+            return
+        length = int.from_bytes(encoded[position + 2 : position + 4], "big")
+        yield marker, encoded[position + 4 : position + 2 + length]
+        position += 2 + max(length, 2)
 
 
 def _jpeg_ls(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
-    return imagecodecs.jpegls_decode(encoded)
+    return _array(imagecodecs.jpegls_decode(encoded))
 
 
 def _jpeg2000(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
-    return imagecodecs.jpeg2k_decode(encoded, numthreads=1)
+    return _array(imagecodecs.jpeg2k_decode(encoded, numthreads=1))
 
 
 def _htj2k(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
-    return imagecodecs.htj2k_decode(encoded)
+    if SYNTAXES[header.transfer_syntax_uid].lossy:
+        # OpenJPH does not clip what quantization pushes beyond black and white; OpenJPEG does.
+        return _array(imagecodecs.jpeg2k_decode(encoded, numthreads=1))
+    return _array(imagecodecs.htj2k_decode(encoded))
 
 
 def _jpeg_xl(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
-    return imagecodecs.jpegxl_decode(encoded, numthreads=1)
+    return _array(imagecodecs.jpegxl_decode(encoded, numthreads=1))
 
 
 _Decoder = Callable[[InstanceHeader, PixelFormat, int, bytes], Array]
@@ -201,16 +232,10 @@ def _check_size(codec: Codec, encoded: bytes, pixel_format: PixelFormat) -> None
 
 def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
     """Rows and columns from the frame header (ISO/IEC 10918-1 B.2.2, 14495-1 C.2.2)."""
-    position = 2
-    while position + 9 <= len(encoded) and encoded[position] == 0xFF:
-        marker = encoded[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        if marker in _SOF or marker == 0xF7:
-            rows = int.from_bytes(encoded[position + 5 : position + 7], "big")
-            return (rows, int.from_bytes(encoded[position + 7 : position + 9], "big")) if rows else None
-        position += 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
+    for marker, content in _jpeg_segments(encoded):
+        if (marker in _SOF or marker == 0xF7) and len(content) >= 5:
+            rows = int.from_bytes(content[1:3], "big")
+            return (rows, int.from_bytes(content[3:5], "big")) if rows else None
     return None
 
 

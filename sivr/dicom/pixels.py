@@ -10,7 +10,7 @@ import numpy as np
 
 from sivr.dicom.codecs import decompress, stored_dtype, stream_is_signed
 from sivr.dicom.presentation import lut_values, modality_values, render_reference
-from sivr.dicom.read import frame_parts, parse
+from sivr.dicom.read import frames_inside, parse
 from sivr.dicom.stream import Stream
 from sivr.dicom.syntax import SYNTAXES
 from sivr.errors import Invalid
@@ -77,11 +77,7 @@ def decode_frames(header: InstanceHeader, source: BinaryIO | Path | bytes) -> It
             every = tuple(frame.parts for frame in header.frames)
             place = stream
         else:
-            parsed = parse(stream)
-            place = parsed.stream
-            every, why_not, _ = frame_parts(parsed, pixel_format, len(header.frames), inside=True)
-            if why_not or len(every) < len(header.frames):
-                raise Invalid(why_not or "The file is not the one its header was read from.")
+            place, every = frames_inside(parse(stream), pixel_format, len(header.frames))
         for index, parts in enumerate(every):
             yield decode_frame(header, index, b"".join(place.at(offset, length) for offset, length in parts))
 
@@ -131,6 +127,8 @@ def _rgb(header: InstanceHeader, pixel_format: PixelFormat, samples: Array) -> A
     codec = SYNTAXES[header.transfer_syntax_uid].codec
     if pixel_format.photometric_interpretation in _YBR and codec != "jpeg" and codec != "jpeg-xl":
         samples = ybr_to_rgb(samples)
+    elif unsigned.itemsize == 4:
+        return np.ascontiguousarray((samples >> max(pixel_format.bits_stored - 16, 0)).astype(np.uint16))
     elif unsigned.itemsize == 2 and pixel_format.bits_stored < 16:
         # 10 and 12 bit color becomes 16 bit color, so that white is white.
         peak = (1 << pixel_format.bits_stored) - 1

@@ -331,7 +331,7 @@ def _why_not(pixel_format: PixelFormat, syntax: Syntax) -> str:
         return f"The photometric interpretation {photometric} is not shown."
     if samples not in (1, 3) or (samples == 3) != (photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")):
         return f"{samples} samples per pixel do not go with {photometric}."
-    allowed = {"float": (32,), "double": (64,)}.get(pixel_format.kind, (8, 16) if samples == 3 else (1, 8, 16, 32))
+    allowed = {"float": (32,), "double": (64,)}.get(pixel_format.kind, (8, 16, 32) if samples == 3 else (1, 8, 16, 32))
     if pixel_format.bits_allocated not in allowed:
         return f"Pixels of {pixel_format.bits_allocated} bits are not decoded."
     if pixel_format.kind != "integer" and syntax.codec not in ("native", "deflated-frame"):
@@ -342,12 +342,12 @@ def _why_not(pixel_format: PixelFormat, syntax: Syntax) -> str:
 
 
 def frame_parts(
-    parsed: Parsed, pixel_format: PixelFormat, count: int, *, inside: bool = False
+    parsed: Parsed, pixel_format: PixelFormat, count: int
 ) -> tuple[tuple[Parts, ...], str, tuple[str, ...]]:
     """Bytes of every frame that is there, a sentence when none is, and warnings.
 
-    Parts of a deflated data set are not places in the file: they come out empty, unless those ``inside`` the
-    inflated data set are asked for.
+    Parts are empty when they are no places in the file: inside a deflated data set, or swapped with their
+    neighbors in a big endian one.
     """
     pixels = parsed.pixels
     if pixels is None:
@@ -374,6 +374,37 @@ def frame_parts(
         return (), "The pixel data is shorter than one frame.", warnings
     if len(parts) < count:
         warnings = (*warnings, f"Only {len(parts)} of {count} frames are in the object.")
-    if parsed.syntax.deflated and not inside:
+    if parsed.syntax.deflated or swapped_bytes(parsed, pixel_format):
         parts = ((),) * len(parts)
     return parts, "", warnings
+
+
+def swapped_bytes(parsed: Parsed, pixel_format: PixelFormat) -> bool:
+    """Whether pixels of 8 bits were written as big endian words of 16 (OW): every pair of bytes is swapped."""
+    return (
+        parsed.syntax.codec == "native"
+        and not parsed.syntax.pixels_little_endian
+        and pixel_format.bits_allocated <= 8
+        and parsed.pixels is not None
+        and parsed.pixels.vr != "OB"
+    )
+
+
+def frames_inside(parsed: Parsed, pixel_format: PixelFormat, count: int) -> tuple[Stream, tuple[Parts, ...]]:
+    """Frames that are no places in the file: a stream they are places in, and those places.
+
+    Raises Invalid when there are fewer than ``count``.
+    """
+    pixels = parsed.pixels
+    if pixels is None or pixels.length == _UNDEFINED:
+        raise Invalid("The file is not the one its header was read from.")
+    stream, offset = parsed.stream, pixels.offset
+    if swapped_bytes(parsed, pixel_format):
+        words = stream.at(offset, pixels.length // 2 * 2)
+        swapped = bytearray(len(words))
+        swapped[0::2], swapped[1::2] = words[1::2], words[0::2]
+        stream, offset = Stream(bytes(swapped)), 0
+    parts = native_frames(pixel_format, count, offset, pixels.length)
+    if len(parts) < count:
+        raise Invalid("The file is not the one its header was read from.")
+    return stream, parts
