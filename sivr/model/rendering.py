@@ -1,0 +1,93 @@
+"""What picture is asked for: PS3.18 8.3.5 parameters as plain values, and what comes back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from sivr.model.pixels import Window
+
+Method = Literal["volume_rendered", "maximum_ip", "minimum_ip", "average_ip"]
+Orientation = Literal["a", "p", "r", "l", "h", "f"]
+MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]
+Vector = tuple[float, float, float]
+
+
+class Viewport(msgspec.Struct, frozen=True):
+    """PS3.18 8.3.5.1.3: output size and the source region; negative width or height flips."""
+
+    width: int
+    height: int
+    x: float = 0.0
+    y: float = 0.0
+    region_width: float | None = None
+    region_height: float | None = None
+
+
+class Viewpoint(msgspec.Struct, frozen=True):
+    """An orthographic camera in patient LPS mm (PS3.18 8.3.5.3, PS3.3 C.11.30)."""
+
+    position: Vector
+    look_at: Vector
+    up: Vector
+
+
+class TransferFunction(msgspec.Struct, frozen=True):
+    """Modality value to color and opacity, piecewise linear.
+
+    ``points`` are (value, red, green, blue, opacity), value ascending, the rest 0..1; opacity is per
+    millimeter-normalized unit step (``opacity_unit_mm``), so that pictures do not depend on the step.
+    """
+
+    name: str
+    points: tuple[tuple[float, float, float, float, float], ...]
+    opacity_unit_mm: float = 1.0
+    ambient: float = 0.2
+    diffuse: float = 0.8
+    specular: float = 0.2
+
+
+class VolumeView(msgspec.Struct, frozen=True):
+    """One picture of a volume by ray casting."""
+
+    method: Method
+    viewpoint: Viewpoint
+    width: int
+    height: int
+    height_mm: float
+    """Height of the picture in the patient; the width follows from the aspect. Pixels are square."""
+    window: Window | None = None
+    transfer_function: TransferFunction | None = None
+    draft: bool = False
+    """True while the viewer moves: lower quality is welcome when it is quicker."""
+
+
+class PlaneView(msgspec.Struct, frozen=True):
+    """One plane through a volume, with a slab around it (MPR)."""
+
+    viewpoint: Viewpoint
+    """The plane goes through look_at, its normal points to position, up is up in the picture."""
+    width: int
+    height: int
+    height_mm: float
+    window: Window
+    slab_mm: float = 0.0
+    method: Method = "average_ip"
+    invert: bool = False
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """An encoded picture, ready to be sent."""
+
+    body: bytes
+    media_type: str
+    width: int
+    height: int
+    lossless: bool
+    complete: bool
+    """False when slices were still missing or a coarse volume was shown: do not cache, ask again."""
+    timing_ms: dict[str, float] = {}
+    """For Server-Timing: queue, load, decode, render, encode."""
+    quality: int | None = None
+    """1..100 of a lossy picture."""

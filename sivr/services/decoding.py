@@ -1,0 +1,132 @@
+"""Threads that decode: what somebody waits for goes first, the rest fills the gaps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+BATCH_S = 0.004
+MAX_BATCH = 8
+
+
+class Unit(msgspec.Struct, Generic[T], frozen=True, eq=False):
+    """One piece of background work: ``work`` in a thread, then ``done`` with its result on the event loop."""
+
+    work: Callable[[], T]
+    done: Callable[[T], None]
+
+
+class DecodePool:
+    """A bounded number of threads, fed by urgent calls first and by ``background`` when there are none.
+
+    ``background`` is asked on the event loop for the next units (at most so many) and answers with an empty
+    list when there is nothing to do; ``wake`` makes the pool ask again. ``work`` must not raise.
+    """
+
+    def __init__(self, threads: int, background: Callable[[int], list[Unit[Any]]]) -> None:
+        self._threads = threads
+        self._free = threads
+        self._background = background
+        self._urgent: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._unit_s = BATCH_S
+        self._executor: ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> DecodePool:
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        executor, self._executor = self._executor, None
+        for _, future in self._urgent:
+            future.cancel()
+        self._urgent.clear()
+        if executor is not None:
+            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+
+    @property
+    def waiting(self) -> int:
+        """Urgent calls not yet begun."""
+        return len(self._urgent)
+
+    def urgent(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Run ``work`` as soon as a thread is free; canceling the future before takes it off the queue."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._urgent.append((work, future))
+        self.wake()
+        return future
+
+    def wake(self) -> None:
+        """Give free threads something to do."""
+        while self._free and self._executor is not None:
+            while self._urgent and self._urgent[0][1].cancelled():
+                self._urgent.popleft()
+            if self._urgent:
+                work, future = self._urgent.popleft()
+                self._submit([Unit(work, lambda result, to=future: _resolve(to, result))], future)
+                continue
+            units = self._background(max(1, min(MAX_BATCH, int(BATCH_S / self._unit_s))))
+            if not units:
+                return
+            self._submit(units, None)
+
+    def _submit(self, units: list[Unit[Any]], future: asyncio.Future[Any] | None) -> None:
+        assert self._executor is not None and self._loop is not None
+        self._free -= 1
+        loop = self._loop
+
+        def run() -> None:
+            started = time.perf_counter()
+            results: list[Any] = []
+            failure: BaseException | None = None
+            try:
+                results.extend(unit.work() for unit in units)
+            except BaseException as error:
+                failure = error
+            spent = time.perf_counter() - started
+            try:
+                loop.call_soon_threadsafe(self._finish, units, results, failure, future, spent)
+            except RuntimeError:
+                # The loop is closed: nobody is left to be told.
+                return
+
+        self._executor.submit(run)
+
+    def _finish(
+        self,
+        units: list[Unit[Any]],
+        results: list[Any],
+        failure: BaseException | None,
+        future: asyncio.Future[Any] | None,
+        spent: float,
+    ) -> None:
+        self._free += 1
+        if future is None:
+            self._unit_s = 0.8 * self._unit_s + 0.2 * max(1e-5, spent / len(units))
+        for unit, result in zip(units, results, strict=False):
+            unit.done(result)
+        if failure is not None:
+            if future is not None and not future.done():
+                future.set_exception(failure)
+            elif future is None:
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "background decoding failed", "exception": failure}
+                )
+        self.wake()
+
+
+def _resolve(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)

@@ -1,0 +1,126 @@
+"""From stored bytes to decoded frames and slices, in threads; what goes wrong comes back as a sentence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from sivr.dicom.pixels import decode_frame, decode_frames
+from sivr.dicom.volume import blend, frame_voxels, slice_sources
+from sivr.errors import Invalid, SivrError
+from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
+from sivr.services.open_series import Array, OpenSeries
+from sivr.services.pixel_memory import PixelMemory
+from sivr.store.blobs import Blobs
+from sivr.store.index import StoredInstance
+
+log = logging.getLogger("sivr.loading")
+
+Found = dict[int, Array | str]
+"""Decoded values, or the sentence why there are none, by place in reading order."""
+
+
+class FrameReader:
+    """Reads and decodes frames. Every method is synchronous, thread-safe, and never raises."""
+
+    def __init__(self, blobs: Blobs, memory: PixelMemory) -> None:
+        self._blobs = blobs
+        self._memory = memory
+
+    def read(self, series: OpenSeries, position: int) -> Found:
+        """Decode a frame; where frames cannot be read alone, every frame of the instance."""
+        stored, number = series.header_of(position)
+        frames = stored.header.frames
+        if number < len(frames) and frames[number].parts:
+            return {position: guarded(lambda: self._read_one(stored, number))}
+        return self._read_all(series, stored, position)
+
+    def _read_one(self, stored: StoredInstance, number: int) -> Array:
+        parts = stored.header.frames[number].parts
+        encoded = b"".join(self._blobs.read(stored.sha256, offset, length) for offset, length in parts)
+        return _checked(stored.header, decode_frame(stored.header, number, encoded))
+
+    def _read_all(self, series: OpenSeries, stored: StoredInstance, wanted: int) -> Found:
+        found: Found = {}
+
+        def each() -> Array:
+            with self._blobs.open(stored.sha256) as file:
+                for number, values in enumerate(decode_frames(stored.header, file), start=1):
+                    place = series.position.get(FrameAddress(stored.header.instance_uid, number))
+                    if place is not None:
+                        found[place] = _checked(stored.header, values)
+            last = found.get(wanted)
+            if last is None or isinstance(last, str):
+                raise Invalid("The object ends before this frame.")
+            return last
+
+        outcome = guarded(each)
+        for position in series.together(wanted):
+            found.setdefault(
+                position, outcome if isinstance(outcome, str) else "The object ends before this frame."
+            )
+        return found
+
+    def read_into(self, series: OpenSeries, position: int, voxels: Array, ready: Array, k: int) -> Found:
+        """As ``read``, and the frame is put into slice k of the volume as well."""
+        found = self.read(series, position)
+        values = found[position]
+        if not isinstance(values, str) and not ready[k]:
+            voxels[k] = values
+            ready[k] = 1
+        return found
+
+    def make_slice(self, series: OpenSeries, k: int, scale: VoxelScale, voxels: Array, ready: Array) -> Found:
+        """Fill slice k of a volume whose frames are brought to a common scale or resampled between.
+
+        Returns what was decoded on the way; the slice stays missing when a frame of it is broken.
+        """
+        grid = series.stack.volume
+        assert grid is not None
+        decoded: Found = {}
+        parts: list[tuple[Array, float]] = []
+        for position, weight in slice_sources(grid, k):
+            values: Array | str | None = self._memory.peek(series, position)
+            if values is None:
+                values = series.errors.get(position)
+            if values is None:
+                decoded.update(self.read(series, position))
+                values = decoded[position]
+            if isinstance(values, str):
+                return decoded
+            stored, number = series.header_of(position)
+            part = _voxels(scale, stored.header, number, values)
+            if isinstance(part, str):
+                return decoded
+            parts.append((part, weight))
+        made = parts[0][0] if len(parts) == 1 else guarded(lambda: blend(parts, scale))
+        if not isinstance(made, str):
+            voxels[k] = made
+            ready[k] = 1
+        return decoded
+
+
+def guarded(work: Callable[[], Array]) -> Array | str:
+    """What ``work`` returns, or one sentence why it cannot: a broken frame must not stop the others."""
+    try:
+        return work()
+    except SivrError as error:
+        return error.message
+    except OSError:
+        log.exception("a stored object cannot be read")
+        return "The stored object cannot be read."
+    except Exception:
+        log.exception("decoding failed")
+        return "This frame cannot be decoded."
+
+
+def _voxels(scale: VoxelScale, header: InstanceHeader, number: int, values: Array) -> Array | str:
+    return guarded(lambda: frame_voxels(scale, header, number, values))
+
+
+def _checked(header: InstanceHeader, values: Array) -> Array:
+    """The decoded frame if it has the size its header promises; raises Invalid."""
+    form = header.pixel_format
+    if form is not None and values.shape[:2] != (form.rows, form.columns):
+        raise Invalid("This frame does not have the size that its header says.")
+    return values

@@ -1,0 +1,483 @@
+"""Series in memory: opened once for everybody, decoded in the order people look, within the node's budget.
+
+A series with a volume keeps its voxels in one shared segment that slices and volumes are both made from.
+Frames that have no place in a segment (color, cine, several phases, a series larger than the budget) are
+kept one by one as long as there is room. All of this runs on the event loop; only decoding is in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from sivr.dicom.pixels import modality_values
+from sivr.dicom.volume import volume_values
+from sivr.errors import Exhausted, Invalid, NotFound, SivrError
+from sivr.gl.source import VolumeSource
+from sivr.model.studies import VoxelScale
+from sivr.services.decoding import DecodePool, Unit
+from sivr.services.frame_reading import Found, FrameReader
+from sivr.services.open_series import COARSE_STEP, Array, OpenSeries, Progress, State
+from sivr.services.pixel_memory import PixelMemory
+from sivr.services.segments import Segment, remove_leftovers
+from sivr.store.blobs import Blobs
+from sivr.store.index import StoredInstance
+
+log = logging.getLogger("sivr.loading")
+
+ACTIVE_S = 30.0
+"""A series nobody asked about for so long is not loaded any further (it is taken up where it stood)."""
+REVALIDATE_S = 2.0
+"""How long the stored state of a series is believed before it is asked for again."""
+RETRY_S = 5.0
+MAX_OPEN_SERIES = 48
+
+
+class HeaderSource(Protocol):
+    """Where headers of stored instances come from."""
+
+    async def headers(self, study_uid: str, series_uid: str) -> Sequence[StoredInstance]:
+        """The stored instances of a series; empty when there are none."""
+
+
+class SeriesLoader:
+    """All open series of a node, an async context manager.
+
+    ``budget_bytes`` bounds the decoded pixels of all series together. ``forget`` is told the key of every
+    volume whose memory is given back, so that render workers drop their textures of it.
+    """
+
+    def __init__(
+        self,
+        index: HeaderSource,
+        blobs: Blobs,
+        *,
+        node_id: str,
+        budget_bytes: int,
+        threads: int = 2,
+        forget: Callable[[str], None] | None = None,
+    ) -> None:
+        self._index = index
+        self._prefix = f"sivr-{hashlib.sha256(node_id.encode()).hexdigest()[:10]}"
+        self._memory = PixelMemory(self._prefix, budget_bytes, forget or (lambda key: None))
+        self._reader = FrameReader(blobs, self._memory)
+        self._pool = DecodePool(threads, self._background)
+        self._series: OrderedDict[tuple[str, str], OpenSeries] = OrderedDict()
+        self._retired: list[OpenSeries] = []
+        self._opening: dict[tuple[str, str], asyncio.Task[OpenSeries]] = {}
+        self._allocating: set[asyncio.Task[None]] = set()
+        self._turn = 0
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> SeriesLoader:
+        await asyncio.to_thread(remove_leftovers, self._prefix)
+        await self._stack.enter_async_context(self._pool)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks: list[asyncio.Task[Any]] = [*self._allocating, *self._opening.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stack.aclose()
+        self._series.clear()
+        self._retired.clear()
+        self._memory.close()
+
+    @property
+    def used_bytes(self) -> int:
+        """Decoded pixels held at present."""
+        return self._memory.used_bytes
+
+    async def open(self, study_uid: str, series_uid: str) -> OpenSeries:
+        """The series, its order and its volume; shared by everybody who asks. Raises NotFound."""
+        key = (study_uid, series_uid)
+        series = self._series.get(key)
+        if series is not None and time.monotonic() - series.checked < REVALIDATE_S:
+            self._series.move_to_end(key)
+            return series
+        task = self._opening.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._open(key, series))
+            self._opening[key] = task
+            task.add_done_callback(lambda done: self._opened(key, done))
+        return await asyncio.shield(task)
+
+    def _opened(self, key: tuple[str, str], task: asyncio.Task[OpenSeries]) -> None:
+        self._opening.pop(key, None)
+        if not task.cancelled():
+            # Read here, or a failure nobody waits for any more would be reported as lost.
+            task.exception()
+
+    async def _open(self, key: tuple[str, str], known: OpenSeries | None) -> OpenSeries:
+        stored = await self._index.headers(*key)
+        if not stored:
+            self._retire(key)
+            raise NotFound("There is no such series here.")
+        digest = hashlib.sha256("".join(sorted(one.sha256 for one in stored)).encode()).hexdigest()[:24]
+        if known is not None and known.digest == digest:
+            known.checked = time.monotonic()
+            self._series[key] = known
+            self._series.move_to_end(key)
+            return known
+        series = await asyncio.to_thread(OpenSeries, *key, stored, digest)
+        series.checked = time.monotonic()
+        if known is not None:
+            series.center = min(known.center, max(0, series.total - 1))
+            self._retire(key)
+        self._series[key] = series
+        self._close_idle_records()
+        return series
+
+    async def frame(self, series: OpenSeries, position: int, *, prefetch: bool = True) -> Array:
+        """The decoded stored values of a frame in reading order: (rows, columns) or (rows, columns, 3).
+
+        ``prefetch`` says that somebody is reading this series, so that the rest is loaded too. Raises Invalid
+        with the reason when this frame is broken; the others are not concerned.
+        """
+        if not 0 <= position < series.total:
+            raise NotFound("There is no such frame in this series.")
+        stored, _ = series.header_of(position)
+        if stored.header.not_renderable:
+            raise Invalid(stored.header.not_renderable)
+        if prefetch:
+            series.center = position
+            series.asked = time.monotonic()
+        if position in series.errors:
+            raise Invalid(series.errors[position])
+        values = self._memory.frame(series, position)
+        if values is None:
+            values = await self._wait_for(series, position)
+        if prefetch:
+            self._allocate_soon(series)
+            self._pool.wake()
+        return values
+
+    @asynccontextmanager
+    async def volume(self, series: OpenSeries, *, coarse: bool) -> AsyncIterator[VolumeSource]:
+        """The series as a volume in shared memory, kept there while the context is open.
+
+        With ``coarse`` it is handed out as soon as every eighth slice is there, else when all are. Raises
+        Invalid when the series has no volume, Exhausted when it does not fit into the memory budget.
+        """
+        grid = series.stack.volume
+        if grid is None:
+            raise Invalid(series.why_no_volume or "This series has no volume.")
+        series.uses += 1
+        if series.retired and series.uses == 1:
+            self._retired.append(series)
+        try:
+            series.asked = time.monotonic()
+            await self._allocate(series)
+            segment, scale = series.segment, series.scale
+            if segment is None or scale is None:
+                raise Exhausted(series.no_segment or "The server has no memory for this volume at present.")
+            while True:
+                waiting = series.progress
+                ready = segment.ready != 0
+                if ready.all() or (coarse and ready[::COARSE_STEP].all()):
+                    break
+                self._pool.wake()
+                await waiting.wait()
+            yield VolumeSource(
+                key=series.volume_key(segment),
+                shm_name=segment.name,
+                shape=segment.shape,
+                dtype=scale.dtype,
+                slope=scale.slope,
+                intercept=scale.intercept,
+                lps_from_ijk=grid.lps_from_ijk,
+                status_offset=segment.status_offset,
+                padding_value=scale.padding_value,
+            )
+        finally:
+            series.uses -= 1
+            series.asked = time.monotonic()
+            if series.retired and not series.uses:
+                self._retired.remove(series)
+                self._memory.drop_series(series, frames_only=False)
+
+    def progress(self, series: OpenSeries) -> Progress:
+        """How far the series is loaded."""
+        broken = {str(position + 1): sentence for position, sentence in sorted(series.errors.items())}
+        if series.segment is not None:
+            loaded, total = int(np.count_nonzero(series.segment.ready)), series.segment.shape[0]
+        else:
+            loaded, total = self._memory.count(series) + len(series.errors), series.total
+        active = series.uses > 0 or (series.asked > 0 and time.monotonic() - series.asked < ACTIVE_S)
+        state: State = "complete" if loaded >= total else "loading" if active else "idle"
+        return Progress(slices_loaded=loaded, slices_total=total, state=state, broken=broken)
+
+    def _retire(self, key: tuple[str, str]) -> None:
+        series = self._series.pop(key, None)
+        if series is None:
+            return
+        series.retired = True
+        if series.uses:
+            # A picture is being made from it; its volume goes when that is done.
+            self._retired.append(series)
+        self._memory.drop_series(series, frames_only=series.uses > 0)
+
+    def _close_idle_records(self) -> None:
+        for key in list(self._series)[: max(0, len(self._series) - MAX_OPEN_SERIES)]:
+            if not self._series[key].uses:
+                self._retire(key)
+
+    # The segment of a series
+
+    def _allocate_soon(self, series: OpenSeries) -> None:
+        """Begin to load a series that is read slice by slice, where one copy serves both ways."""
+        if not series.direct or series.segment is not None or series.segment_task is not None:
+            return
+        if not series.no_segment or time.monotonic() - series.no_segment_at > RETRY_S:
+            self._start_allocation(series, ACTIVE_S)
+
+    async def _allocate(self, series: OpenSeries) -> None:
+        if series.segment is None and series.segment_task is not None:
+            await asyncio.shield(series.segment_task)
+        if series.segment is None:
+            await asyncio.shield(series.segment_task or self._start_allocation(series, 0.0))
+
+    def _start_allocation(self, series: OpenSeries, idle_s: float) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._allocate_segment(series, idle_s))
+        series.segment_task = task
+        self._allocating.add(task)
+
+        def ended(one: asyncio.Task[None]) -> None:
+            series.segment_task = None
+            self._allocating.discard(one)
+            self._pool.wake()
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _allocate_segment(self, series: OpenSeries, idle_s: float) -> None:
+        grid = series.stack.volume
+        assert grid is not None
+        try:
+            if series.scale is None:
+                series.scale = await self._scale_by_values(series)
+            shape, dtype = grid.shape, series.scale.dtype
+            size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize + shape[0]
+            if not self._memory.make_room(size, series, idle_s):
+                raise Exhausted(
+                    f"This volume needs {_megabytes(size)} MB of memory; the server may use "
+                    f"{_megabytes(self._memory.budget_bytes)} MB for all that are open. "
+                    "Its slices can be read one by one."
+                )
+            segment = await self._memory.new_segment(series, shape, dtype, size)
+        except SivrError as error:
+            series.no_segment = error.message
+            series.no_segment_at = time.monotonic()
+            log.warning("no volume", extra={"series": series.series_uid, "reason": error.message})
+            return
+        series.no_segment = ""
+        if series.retired and not series.uses:
+            self._memory.close_segment(series)
+            return
+        for position, k in series.slice_of_frame.items():
+            if position in series.errors:
+                _fill_broken(series, k)
+            elif (values := self._memory.peek(series, position)) is not None:
+                segment.voxels[k] = values
+                segment.ready[k] = 1
+                self._memory.drop_frames([(series.key, position)])
+        series.note_progress()
+
+    async def _scale_by_values(self, series: OpenSeries) -> VoxelScale:
+        """The scale of a volume whose range only its decoded pixels tell (float and 32-bit)."""
+        grid = series.stack.volume
+        assert grid is not None
+        low, high = np.inf, -np.inf
+        for position in sorted(set(grid.frame_of_slice) | set(grid.next_frame_of_slice)):
+            try:
+                values = await self.frame(series, position, prefetch=False)
+            except Invalid:
+                continue
+            stored, number = series.header_of(position)
+            shown = await asyncio.to_thread(modality_values, values, stored.header.frames[number].display)
+            finite = shown[np.isfinite(shown)]
+            if finite.size:
+                low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        if low > high:
+            raise Invalid("No frame of this series can be decoded.")
+        return volume_values(series.headers, series.stack, (low, high))
+
+    # What somebody waits for
+
+    async def _wait_for(self, series: OpenSeries, position: int) -> Array:
+        future = series.in_flight.get(position) or self._decode_urgently(series, position)
+        series.waiters[position] = series.waiters.get(position, 0) + 1
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            work = series.urgent.get(position)
+            if series.waiters[position] == 1 and work is not None:
+                # The last who asked is gone: what has not begun need not begin.
+                series.urgent.pop(position)
+                series.in_flight.pop(position, None)
+                work.cancel()
+            raise
+        finally:
+            series.waiters[position] -= 1
+            if not series.waiters[position]:
+                del series.waiters[position]
+
+    def _decode_urgently(self, series: OpenSeries, position: int) -> asyncio.Future[Array]:
+        future = _promise(series, position)
+        work = self._pool.urgent(partial(self._reader.read, series, position))
+        if series.together(position) == (position,):
+            series.urgent[position] = work
+        work.add_done_callback(lambda done: self._deliver_urgent(series, position, future, done))
+        return future
+
+    def _deliver_urgent(
+        self, series: OpenSeries, position: int, future: asyncio.Future[Array], work: asyncio.Future[Found]
+    ) -> None:
+        if series.urgent.get(position) is work:
+            del series.urgent[position]
+        if not work.cancelled() and work.exception() is None:
+            self._deliver(series, work.result())
+            return
+        for one in series.together(position):
+            if one != position or series.in_flight.get(position) is future:
+                series.in_flight.pop(one, None)
+        error = None if work.cancelled() else work.exception()
+        if error is not None and not future.done():
+            future.set_exception(error)
+        else:
+            future.cancel()
+
+    def _deliver(self, series: OpenSeries, found: Found) -> None:
+        """Put decoded frames where they belong and wake those who wait for them."""
+        for position, values in found.items():
+            future = series.in_flight.pop(position, None)
+            k = series.slice_of_frame.get(position)
+            if isinstance(values, str):
+                series.errors[position] = values
+                if k is not None:
+                    _fill_broken(series, k)
+                if future is not None and not future.done():
+                    future.set_exception(Invalid(values))
+                continue
+            if k is None or series.segment is None:
+                self._memory.keep(series, position, values, ACTIVE_S)
+            elif not series.segment.ready[k]:
+                series.segment.voxels[k] = values
+                series.segment.ready[k] = 1
+            if future is not None and not future.done():
+                future.set_result(values)
+        series.note_progress()
+
+    # What nobody waits for yet
+
+    def _background(self, most: int) -> list[Unit[Any]]:
+        """The next pieces of loading work, all of one series; series take turns."""
+        now = time.monotonic()
+        everyone = (*self._series.values(), *self._retired)
+        active = [one for one in everyone if one.uses or (one.asked and now - one.asked < ACTIVE_S)]
+        for offset in range(len(active)):
+            units = self._units(active[(self._turn + offset) % len(active)], most)
+            if units:
+                self._turn += offset + 1
+                return units
+        return []
+
+    def _units(self, series: OpenSeries, most: int) -> list[Unit[Any]]:
+        if series.segment_task is not None:
+            return []
+        units: list[Unit[Any]] = []
+        while len(units) < most and (k := series.next_slice()) is not None:
+            units.append(self._slice_unit(series, k))
+        while len(units) < most and (position := self._next_frame(series)) is not None:
+            _promise(series, position)
+            units.append(Unit(partial(self._reader.read, series, position), partial(self._deliver, series)))
+        return units
+
+    def _next_frame(self, series: OpenSeries) -> int | None:
+        """The frame to fetch ahead for a series without a segment, outward from where somebody looks."""
+        if series.segment is not None and len(series.slice_of_frame) == series.total:
+            return None
+        size = max(1, series.frame_bytes(series.center))
+        # Half of the budget at most: fetching ahead must not push out what others are reading.
+        window = min(series.total, (self._memory.budget_bytes // 2) // size)
+        reach = series.total if window == series.total else (window + 1) // 2
+        # What was fetched once for this center is not fetched again when others needed its room meanwhile.
+        done = series.fetched[1] if series.fetched[0] == series.center else 0
+        for distance in range(done, reach):
+            series.fetched = (series.center, distance)
+            for position in (series.center + distance, series.center - distance):
+                if not 0 <= position < series.total or position in series.errors:
+                    continue
+                if position in series.in_flight or self._memory.has(series, position):
+                    continue
+                if not series.header_of(position)[0].header.not_renderable:
+                    return position
+        series.fetched = (series.center, reach)
+        return None
+
+    def _slice_unit(self, series: OpenSeries, k: int) -> Unit[Found]:
+        grid, scale, segment = series.stack.volume, series.scale, series.segment
+        assert grid is not None and scale is not None and segment is not None
+        series.slices_in_flight.add(k)
+        voxels, ready = segment.voxels, segment.ready
+        if series.direct:
+            position = grid.frame_of_slice[k]
+            _promise(series, position)
+            work = partial(self._reader.read_into, series, position, voxels, ready, k)
+        else:
+            work = partial(self._reader.make_slice, series, k, scale, voxels, ready)
+        return Unit(work, partial(self._slice_made, series, k, segment))
+
+    def _slice_made(self, series: OpenSeries, k: int, segment: Segment, found: Found) -> None:
+        series.slices_in_flight.discard(k)
+        self._deliver(series, found)
+        if series.segment is segment and not segment.ready[k]:
+            _fill_broken(series, k)
+            series.note_progress()
+
+
+def _promise(series: OpenSeries, position: int) -> asyncio.Future[Array]:
+    """A future for a frame that is about to be decoded, and for those that come with it."""
+    loop = asyncio.get_running_loop()
+    for one in series.together(position):
+        if one not in series.in_flight:
+            future: asyncio.Future[Array] = loop.create_future()
+            # Nobody may be left to hear of an error when all who asked have gone.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            series.in_flight[one] = future
+    return series.in_flight[position]
+
+
+def _fill_broken(series: OpenSeries, k: int) -> None:
+    """A slice that cannot be decoded is empty in the volume, never invented from its neighbors."""
+    segment, scale = series.segment, series.scale
+    if segment is None or scale is None or segment.ready[k]:
+        return
+    empty = scale.padding_value
+    segment.voxels[k] = _darkest(series, scale) if empty is None else empty
+    segment.ready[k] = 1
+
+
+def _darkest(series: OpenSeries, scale: VoxelScale) -> int:
+    """The voxel that stands for nothing where no padding value is given: the least the format holds."""
+    form = next((one.pixel_format for one in series.headers if one.pixel_format is not None), None)
+    if not scale.stored or form is None:
+        return int(np.iinfo(scale.dtype).min)
+    return -(1 << (form.bits_stored - 1)) if form.signed else 0
+
+
+def _megabytes(size: int) -> int:
+    return round(size / (1024 * 1024))

@@ -1,0 +1,152 @@
+"""A series that somebody looks at: its order, its volume, and how far it is in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from sivr.dicom.presentation import stored_dtype
+from sivr.dicom.volume import range_needed, stack, volume_values
+from sivr.errors import NotFound
+from sivr.model.pixels import Window
+from sivr.model.studies import FrameAddress, Stack, VoxelScale
+from sivr.services.segments import Segment
+from sivr.store.index import StoredInstance
+
+Array = npt.NDArray[Any]
+State = Literal["idle", "loading", "complete"]
+
+COARSE_STEP = 8
+"""Every so many slices come first, so that a coarse volume can be shown while the rest is loading."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a series is in memory."""
+
+    slices_loaded: int
+    slices_total: int
+    state: State
+    broken: dict[str, str] = {}
+    """Frame number in reading order (from 1) to the sentence why it cannot be shown."""
+
+
+class OpenSeries:
+    """A series somebody looks at; owned by the SeriesLoader."""
+
+    def __init__(
+        self, study_uid: str, series_uid: str, stored: Sequence[StoredInstance], digest: str
+    ) -> None:
+        self.study_uid = study_uid
+        self.series_uid = series_uid
+        self.key = f"{series_uid}/{digest}"
+        self.digest = digest
+        self.stored = tuple(stored)
+        self.headers = tuple(one.header for one in self.stored)
+        self.stack: Stack = stack(self.headers)
+        self.by_uid = {one.header.instance_uid: one for one in self.stored}
+        self.position = {address: index for index, address in enumerate(self.stack.frames)}
+        self.scale: VoxelScale | None = None
+        self.why_no_volume = self.stack.why_no_volume
+        grid = self.stack.volume
+        self.needs_range = grid is not None and range_needed(self.headers, self.stack)
+        if grid is not None and not self.needs_range:
+            self.scale = volume_values(self.headers, self.stack)
+        self.direct = bool(grid and self.scale and self.scale.stored and not grid.weights)
+        """Whether voxels are the stored values of frames, so that one copy serves slices and volumes."""
+        self.slice_of_frame = (
+            {frame: k for k, frame in enumerate(grid.frame_of_slice)} if grid and self.direct else {}
+        )
+        self._frame_of_slice = np.asarray(grid.frame_of_slice if grid else (), dtype=np.int64)
+        self.segment: Segment | None = None
+        self.segment_task: asyncio.Task[None] | None = None
+        self.no_segment = ""
+        """Why there is no segment although there is a volume."""
+        self.no_segment_at = 0.0
+        self.center = 0
+        self.asked = 0.0
+        self.uses = 0
+        self.checked = 0.0
+        self.retired = False
+        """True when the stored series has changed: a newer record took this one's place."""
+        self.fetched = (0, 0)
+        """Where fetching ahead stands: the center, and the distance from it that is done."""
+        self.in_flight: dict[int, asyncio.Future[Array]] = {}
+        self.urgent: dict[int, asyncio.Future[Any]] = {}
+        self.waiters: dict[int, int] = {}
+        self.slices_in_flight: set[int] = set()
+        self.errors: dict[int, str] = {}
+        self.default_window: Window | None = None
+        self.progress = asyncio.Event()
+
+    @property
+    def total(self) -> int:
+        """Number of frames in reading order."""
+        return len(self.stack.frames)
+
+    def header_of(self, position: int) -> tuple[StoredInstance, int]:
+        """The stored instance and the 0-based frame number of a frame in reading order."""
+        address = self.stack.frames[position]
+        return self.by_uid[address.instance_uid], address.frame - 1
+
+    def together(self, position: int) -> tuple[int, ...]:
+        """The frames that are decoded with this one: itself, or all of an object read as a whole."""
+        stored, number = self.header_of(position)
+        if stored.header.frames[number].parts or len(stored.header.frames) == 1:
+            return (position,)
+        uid = stored.header.instance_uid
+        addresses = (FrameAddress(uid, frame) for frame in range(1, len(stored.header.frames) + 1))
+        return tuple(self.position[address] for address in addresses if address in self.position)
+
+    def position_of(self, instance_uid: str, frame: int) -> int:
+        """The place in reading order of a frame (1-based number within its instance); raises NotFound."""
+        if instance_uid not in self.by_uid:
+            raise NotFound("There is no such instance in this series.")
+        found = self.position.get(FrameAddress(instance_uid, frame))
+        if found is None:
+            raise NotFound(f"The instance has no frame {frame}.")
+        return found
+
+    def frame_bytes(self, position: int) -> int:
+        """Size of a decoded frame."""
+        stored, _ = self.header_of(position)
+        form = stored.header.pixel_format
+        if form is None:
+            return 0
+        size = form.rows * form.columns
+        if form.color:
+            return size * 3 * (2 if form.bits_allocated > 8 else 1)
+        return size * stored_dtype(form).itemsize
+
+    def volume_key(self, segment: Segment) -> str:
+        """Under which render workers know the volume in this segment."""
+        return f"{self.key}/{segment.name}"
+
+    def note_progress(self) -> None:
+        """Wake those who wait for slices."""
+        self.progress.set()
+        self.progress = asyncio.Event()
+
+    def next_slice(self) -> int | None:
+        """The slice of the volume to load next: coarse first, then outward from where somebody looks."""
+        if self.segment is None:
+            return None
+        missing = self.segment.ready == 0
+        if self.slices_in_flight:
+            missing[list(self.slices_in_flight)] = False
+        for position in self.in_flight:
+            # Somebody waits for this frame already; it is put in place when it is there.
+            if (k := self.slice_of_frame.get(position)) is not None:
+                missing[k] = False
+        candidates = np.flatnonzero(missing)
+        if candidates.size == 0:
+            return None
+        coarse = candidates[candidates % COARSE_STEP == 0]
+        if coarse.size:
+            candidates = coarse
+        distance = np.abs(self._frame_of_slice[candidates] - self.center)
+        return int(candidates[int(np.argmin(distance))])

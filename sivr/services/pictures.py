@@ -1,0 +1,209 @@
+"""Pictures of frames: decoded once for everybody, windowed, scaled and encoded for each who asks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+import msgspec
+
+from sivr import codec
+from sivr.errors import Exhausted, Invalid, NotFound, TooLarge
+from sivr.model.parameters import Parameters
+from sivr.model.pixels import Window
+from sivr.model.rendering import Picture, Viewport
+from sivr.services import slices
+from sivr.services.contents import default_window_of, first_renderable
+from sivr.services.loading import SeriesLoader
+from sivr.services.newest import Newest
+from sivr.services.open_series import OpenSeries
+
+T = TypeVar("T")
+
+TAG_VERSION = "1"
+"""Changes when the same request gives other pixels than before, so that caches let go of the old ones."""
+THUMBNAIL_SIDE = 160
+THUMBNAIL_QUALITY = 80
+THUMBNAILS_KEPT_BYTES = 32 * 1024 * 1024
+QUEUE_LIMIT = 256
+
+
+class PictureService:
+    """Makes pictures of frames, an async context manager. Stateless for the caller: all is in the request."""
+
+    def __init__(self, loader: SeriesLoader, *, threads: int = 2, max_pixels: int = 16_777_216) -> None:
+        self._loader = loader
+        self._max_pixels = max_pixels
+        self._threads = threads
+        self._executor: ThreadPoolExecutor | None = None
+        self._waiting = 0
+        self._newest = Newest()
+        self._thumbnails: OrderedDict[str, Picture] = OrderedDict()
+        self._thumbnail_bytes = 0
+
+    async def __aenter__(self) -> PictureService:
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="picture")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run CPU work in one of the picture threads; raises Exhausted when too much is waiting."""
+        assert self._executor is not None
+        if self._waiting >= QUEUE_LIMIT:
+            raise Exhausted("The server is busy; please ask again.", {"retry_after_s": 1})
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._waiting -= 1
+
+    def frame_tag(self, series: OpenSeries, position: int, given: Parameters, media_type: str) -> str:
+        """The ETag of a picture: the same for the same pixels, known before anything is decoded."""
+        stored, number = series.header_of(position)
+        display = stored.header.frames[number].display
+        own = bool(given.window or display.windows or display.voi_luts)
+        return tag(stored.sha256, str(number), "" if own else series.digest, media_type, _essence(given))
+
+    async def frame(
+        self, series: OpenSeries, position: int, given: Parameters, media_type: str, *, session: str
+    ) -> Picture:
+        """A picture of one frame (PS3.18 8.3.5.1); raises what goes wrong with this frame alone."""
+        self._check_size(series, position, given.viewport)
+        key = (session, given.view) if given.view else None
+        return await self._newest.run(key, lambda: self._frame(series, position, given, media_type))
+
+    def _check_size(self, series: OpenSeries, position: int, viewport: Viewport | None) -> None:
+        form = series.header_of(position)[0].header.pixel_format
+        if viewport is not None:
+            check_size(viewport.width * viewport.height, self._max_pixels)
+        elif form is not None and form.rows * form.columns > self._max_pixels:
+            raise TooLarge(
+                f"The frame has {form.columns} x {form.rows} pixels; ask for a smaller viewport.",
+                {"max_pixels": self._max_pixels},
+            )
+
+    async def _frame(self, series: OpenSeries, position: int, given: Parameters, media_type: str) -> Picture:
+        started = time.perf_counter()
+        values = await self._loader.frame(series, position)
+        loaded = time.perf_counter()
+        stored, number = series.header_of(position)
+        window = given.window or await self._window(series, position)
+
+        def make() -> Picture:
+            begun = time.perf_counter()
+            pixels = slices.in_viewport(
+                slices.shown(stored.header, number, values, window, given.invert), given.viewport
+            )
+            rendered = time.perf_counter()
+            body = codec.encode(pixels, media_type, given.quality)
+            encoded = time.perf_counter()
+            return Picture(
+                body=body,
+                media_type=media_type,
+                width=pixels.shape[1],
+                height=pixels.shape[0],
+                lossless=codec.is_lossless(media_type, pixels.ndim == 3, given.quality),
+                complete=True,
+                quality=given.quality or codec.JPEG_QUALITY,
+                timing_ms={
+                    "load": (loaded - started) * 1000,
+                    "queue": (begun - loaded) * 1000,
+                    "render": (rendered - begun) * 1000,
+                    "encode": (encoded - rendered) * 1000,
+                },
+            )
+
+        return await self.in_thread(make)
+
+    async def _window(self, series: OpenSeries, position: int) -> Window | None:
+        """None where the file says how to show the frame, else the window of the whole series."""
+        stored, number = series.header_of(position)
+        display = stored.header.frames[number].display
+        if display.windows or display.voi_luts:
+            return None
+        return await default_window_of(self._loader, series)
+
+    async def thumbnail(
+        self, series: OpenSeries, position: int | None, given: Parameters, media_type: str
+    ) -> Picture:
+        """A small picture without any text; of the middle frame when no position is given."""
+        position = first_renderable(series) if position is None else position
+        if position is None:
+            raise NotFound("There is nothing to show of this series.")
+        viewport = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        if given.viewport is not None:
+            check_size(given.viewport.width * given.viewport.height, self._max_pixels)
+            viewport = Viewport(given.viewport.width, given.viewport.height)
+        key = self.thumbnail_tag(series, position, given, media_type)
+        found = self._thumbnails.get(key)
+        if found is not None:
+            self._thumbnails.move_to_end(key)
+            return found
+        stored, number = series.header_of(position)
+        values = await self._loader.frame(series, position, prefetch=False)
+        window = await self._window(series, position)
+
+        def make() -> Picture:
+            pixels = slices.shown(stored.header, number, values, window, invert=False)
+            pixels = slices.in_viewport(pixels, viewport)
+            body = codec.encode(pixels, media_type, given.quality or THUMBNAIL_QUALITY)
+            return Picture(body, media_type, pixels.shape[1], pixels.shape[0], lossless=False, complete=True)
+
+        picture = await self.in_thread(make)
+        self._keep_thumbnail(key, picture)
+        return picture
+
+    def thumbnail_tag(
+        self, series: OpenSeries, position: int | None, given: Parameters, media_type: str
+    ) -> str:
+        """The ETag of a thumbnail."""
+        position = first_renderable(series) if position is None else position
+        return tag(series.key, str(position), "thumbnail", media_type, _essence(given))
+
+    def _keep_thumbnail(self, key: str, picture: Picture) -> None:
+        if key in self._thumbnails:
+            return
+        self._thumbnails[key] = picture
+        self._thumbnail_bytes += len(picture.body)
+        while self._thumbnail_bytes > THUMBNAILS_KEPT_BYTES:
+            _, oldest = self._thumbnails.popitem(last=False)
+            self._thumbnail_bytes -= len(oldest.body)
+
+
+def check_size(pixels: int, most: int) -> None:
+    """Raises TooLarge when a picture would be over the server's limit."""
+    if pixels > most:
+        raise TooLarge(
+            f"The picture would have {pixels} pixels; this server makes at most {most}.", {"max_pixels": most}
+        )
+
+
+def tag(*parts: str) -> str:
+    """An ETag (without quotes) of everything that decides a picture's bytes."""
+    return hashlib.sha256("\n".join((TAG_VERSION, *parts)).encode()).hexdigest()[:32]
+
+
+def _essence(given: Parameters) -> str:
+    """The parameters that change pixels."""
+    plain = msgspec.structs.replace(given, accept=(), view="", draft=False, unknown_annotation=())
+    return msgspec.json.encode(plain).decode()
+
+
+def position_in_series(series: OpenSeries, instance_uid: str, frame: int) -> int:
+    """The place in reading order of a frame (from 1); raises NotFound, or Invalid with the reason."""
+    stored = series.by_uid.get(instance_uid)
+    if stored is not None and stored.header.not_renderable:
+        raise Invalid(stored.header.not_renderable)
+    return series.position_of(instance_uid, frame)

@@ -1,0 +1,146 @@
+"""The node's memory for decoded pixels: frames kept one by one and segments of whole volumes, one budget."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+
+from sivr.services.open_series import Array, OpenSeries
+from sivr.services.segments import Segment, release_lingering
+
+
+class PixelMemory:
+    """Everything decoded, within ``budget_bytes``; what was used least recently goes first.
+
+    ``forget`` is told the key of every volume whose memory is given back.
+    """
+
+    def __init__(self, prefix: str, budget_bytes: int, forget: Callable[[str], None]) -> None:
+        self._prefix = prefix
+        self.budget_bytes = budget_bytes
+        self._forget = forget
+        self._frames: OrderedDict[tuple[str, int], tuple[float, Array]] = OrderedDict()
+        self._frame_bytes = 0
+        self._segment_bytes = 0
+        self._with_segment: dict[int, OpenSeries] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """Decoded pixels held at present."""
+        return self._frame_bytes + self._segment_bytes
+
+    def frame(self, series: OpenSeries, position: int) -> Array | None:
+        """The stored values of a frame if they are here; counts as a use."""
+        k = series.slice_of_frame.get(position)
+        if k is not None and series.segment is not None and series.segment.ready[k]:
+            voxels: Array = series.segment.voxels[k]
+            return voxels
+        key = (series.key, position)
+        found = self._frames.get(key)
+        if found is None:
+            return None
+        self._frames.move_to_end(key)
+        self._frames[key] = (time.monotonic(), found[1])
+        return found[1]
+
+    def peek(self, series: OpenSeries, position: int) -> Array | None:
+        """The stored values of a frame kept on its own; no use is counted. Safe in threads."""
+        found = self._frames.get((series.key, position))
+        return None if found is None else found[1]
+
+    def has(self, series: OpenSeries, position: int) -> bool:
+        """Whether ``frame`` would find it."""
+        k = series.slice_of_frame.get(position)
+        if k is not None and series.segment is not None and series.segment.ready[k]:
+            return True
+        return (series.key, position) in self._frames
+
+    def keep(self, series: OpenSeries, position: int, values: Array, idle_s: float) -> None:
+        """Keep a decoded frame if there is room for it or can be made."""
+        key = (series.key, position)
+        if key in self._frames or not self.make_room(values.nbytes, series, idle_s):
+            return
+        self._frames[key] = (time.monotonic(), values)
+        self._frame_bytes += values.nbytes
+
+    def make_room(self, size: int, asking: OpenSeries, idle_s: float) -> bool:
+        """Evict what was used least recently until ``size`` bytes more fit; False when they cannot.
+
+        Segments go only when no picture is made from them and nobody read them in the last ``idle_s``
+        seconds; that of the series that asks stays.
+        """
+        if size > self.budget_bytes:
+            return False
+        latest = time.monotonic() - idle_s
+        while self.used_bytes + size > self.budget_bytes:
+            oldest = min(
+                (
+                    one
+                    for one in self._with_segment.values()
+                    if not one.uses and one is not asking and one.asked <= latest
+                ),
+                key=lambda one: one.asked,
+                default=None,
+            )
+            front = next(iter(self._frames.items()), None)
+            if front is not None and (oldest is None or front[1][0] <= oldest.asked):
+                self.drop_frames([front[0]])
+            elif oldest is not None:
+                self.close_segment(oldest)
+            else:
+                return False
+        return True
+
+    async def new_segment(
+        self, series: OpenSeries, shape: tuple[int, int, int], dtype: str, size: int
+    ) -> Segment:
+        """Shared memory for a volume, for which room has been made; raises Exhausted."""
+        self._segment_bytes += size
+        creating = asyncio.ensure_future(asyncio.to_thread(Segment, self._prefix, shape, dtype))
+        try:
+            segment = await asyncio.shield(creating)
+        except BaseException as error:
+            self._segment_bytes -= size
+            if isinstance(error, asyncio.CancelledError):
+                # The thread goes on; what it makes must not stay behind.
+                (await creating).close()
+            raise
+        self._segment_bytes += segment.size_bytes - size
+        series.segment = segment
+        self._with_segment[id(series)] = series
+        return segment
+
+    def close_segment(self, series: OpenSeries) -> None:
+        """Give the segment of a series back, if it has one."""
+        segment, series.segment = series.segment, None
+        if segment is not None:
+            self._with_segment.pop(id(series), None)
+            self._segment_bytes -= segment.size_bytes
+            self._forget(series.volume_key(segment))
+            segment.close()
+
+    def drop_frames(self, keys: Collection[tuple[str, int]]) -> None:
+        """Forget frames kept on their own."""
+        for key in keys:
+            _, values = self._frames.pop(key)
+            self._frame_bytes -= values.nbytes
+
+    def drop_series(self, series: OpenSeries, *, frames_only: bool) -> None:
+        """Forget everything of a series, or all but its segment."""
+        self.drop_frames([key for key in self._frames if key[0] == series.key])
+        if not frames_only:
+            self.close_segment(series)
+
+    def count(self, series: OpenSeries) -> int:
+        """Frames of a series kept on their own."""
+        return sum(key[0] == series.key for key in self._frames)
+
+    def close(self) -> None:
+        """Give everything back."""
+        for series in list(self._with_segment.values()):
+            self.close_segment(series)
+        self._frames.clear()
+        self._frame_bytes = 0
+        release_lingering()

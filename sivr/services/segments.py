@@ -1,0 +1,118 @@
+"""Shared memory for the voxels of a series, one segment each, seen by the render workers too.
+
+Layout: ``voxels[k, j, i]`` first, then one status byte per slice (0 missing, 1 ready). A segment's name
+tells the node and the process, so that what a killed process left behind can be removed at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import logging
+import os
+import re
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sivr.errors import Exhausted
+
+log = logging.getLogger("sivr.segments")
+
+FOLDER = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux, not a temporary file
+_numbers = itertools.count(1)
+_live: set[str] = set()
+_lingering: list[SharedMemory] = []
+
+
+class Segment:
+    """The voxels of one volume. Blocking to create (memory is really reserved): do it in a thread."""
+
+    def __init__(self, prefix: str, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
+        """Raises Exhausted when the machine has no shared memory left for it."""
+        kind = np.dtype(dtype)
+        self.shape = shape
+        self.status_offset = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        self.size_bytes = self.status_offset + shape[0]
+        self.name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
+        self._memory = SharedMemory(self.name, create=True, size=self.size_bytes)
+        _live.add(self.name)
+        try:
+            _reserve(self.name, self.size_bytes)
+        except OSError as error:
+            self.close()
+            if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+                raise
+            raise Exhausted("The server's shared memory is too small for this series.") from error
+        self.voxels: npt.NDArray[np.generic] = np.ndarray(shape, kind, self._memory.buf)
+        self.ready: npt.NDArray[np.uint8] = np.ndarray(
+            (shape[0],), np.uint8, self._memory.buf, offset=self.status_offset
+        )
+
+    def close(self) -> None:
+        """Give the memory back; pictures that are still being made from it finish undisturbed."""
+        if self.name not in _live:
+            return
+        _live.discard(self.name)
+        self.__dict__.pop("voxels", None)
+        self.__dict__.pop("ready", None)
+        with contextlib.suppress(FileNotFoundError):
+            self._memory.unlink()
+        _lingering.append(self._memory)
+        release_lingering()
+
+
+def release_lingering() -> int:
+    """Unmap closed segments that nobody looks at any more; returns how many are still being looked at."""
+    still = []
+    for memory in _lingering:
+        try:
+            memory.close()
+        except BufferError:
+            still.append(memory)
+    _lingering[:] = still
+    return len(still)
+
+
+def remove_leftovers(prefix: str) -> int:
+    """Remove segments of processes that are gone (killed before they could clean up); returns how many."""
+    removed = 0
+    own = re.compile(re.escape(prefix) + r"-(\d+)-\d+")
+    for path in FOLDER.glob(f"{prefix}-*") if FOLDER.is_dir() else ():
+        match = own.fullmatch(path.name)
+        if match is None or path.name in _live or _alive(int(match[1])):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            removed += 1
+    if removed:
+        log.info("removed shared memory left behind", extra={"segments": removed})
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    # Our own number can only be that of a predecessor here: what is ours and alive stands in _live.
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _reserve(name: str, size: int) -> None:
+    """Take the pages now: writing to a full tmpfs would kill the process with SIGBUS."""
+    path = FOLDER / name
+    if not path.exists():
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
