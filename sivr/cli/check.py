@@ -20,10 +20,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it: exit code 2 (by the error) when something is wrong."""
     settings = config.load(options.file)
+    keys = []
     for name in config.role_names(settings):
         role: config.Role = getattr(settings.roles, name)
         tls_context(Path(role.tls.certificate), Path(role.tls.key))
         if isinstance(role, config.ApiRole):
-            SigningKey.load(Path(role.signing_key))
+            keys.append((name, role.id, SigningKey.load(Path(role.signing_key)).public.text))
     print(f"{options.file}: good ({', '.join(config.role_names(settings))}).")
+    for name, own_id, key in keys:
+        print(f"public key of {name} {own_id}: {key}")
     return 0
