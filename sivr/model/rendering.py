@@ -91,3 +91,5 @@ class Picture(msgspec.Struct, frozen=True):
     """For Server-Timing: queue, load, decode, render, encode."""
     quality: int | None = None
     """1..100 of a lossy picture."""
+    warnings: tuple[str, ...] = ()
+    """What the reader must know of this picture, e.g. slices that could not be decoded."""

@@ -12,9 +12,9 @@ import numpy as np
 
 from sivr.dicom.presentation import default_window, stored_dtype
 from sivr.errors import NotFound, SivrError
-from sivr.model.pixels import FrameDisplay, PixelFormat, Window
+from sivr.model.pixels import FrameDisplay, FramePlane, PixelFormat, Window
 from sivr.model.rendering import Vector
-from sivr.model.studies import FramePlane, VolumeGrid
+from sivr.model.studies import VolumeGrid
 from sivr.model.window_presets import WindowPreset, window_presets
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries, Progress
@@ -305,7 +305,7 @@ def _volume(grid: VolumeGrid) -> VolumeContents:
         shape=grid.shape,
         spacing_mm=grid.spacing_mm,
         center=(float(center[0]), float(center[1]), float(center[2])),
-        extent_mm=tuple(float(one) for one in high - low),
+        extent_mm=(float(high[0] - low[0]), float(high[1] - low[1]), float(high[2] - low[2])),
         lps_from_ijk=grid.lps_from_ijk,
     )
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -75,7 +76,7 @@ class DecodePool:
                 self._urgent.popleft()
             if self._urgent:
                 work, future = self._urgent.popleft()
-                self._submit([Unit(work, lambda result, to=future: _resolve(to, result))], future)
+                self._submit([Unit(work, partial(_resolve, future))], future)
                 continue
             units = self._background(max(1, min(MAX_BATCH, int(BATCH_S / self._unit_s))))
             if not units:

@@ -47,10 +47,13 @@ class Segment:
             if error.errno not in (errno.ENOSPC, errno.ENOMEM):
                 raise
             raise Exhausted("The server's shared memory is too small for this series.") from error
-        self.voxels: npt.NDArray[np.generic] = np.ndarray(shape, kind, self._memory.buf)
-        self.ready: npt.NDArray[np.uint8] = np.ndarray(
-            (shape[0],), np.uint8, self._memory.buf, offset=self.status_offset
-        )
+        # frombuffer keeps the mapping alive for every view; np.ndarray(buffer=...) would not, and a view of
+        # a closed segment would end the process.
+        memory = self._memory.buf
+        assert memory is not None
+        count = self.status_offset // kind.itemsize
+        self.voxels: npt.NDArray[np.generic] = np.frombuffer(memory, kind, count).reshape(shape)
+        self.ready: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, shape[0], self.status_offset)
 
     def close(self) -> None:
         """Give the memory back; pictures that are still being made from it finish undisturbed."""

@@ -1,0 +1,143 @@
+"""What every picture route shares: who may, what is accepted, and the headers of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from aiohttp import web
+
+from sivr.api.node_sessions import grants_of
+from sivr.api.routing import actor
+from sivr.errors import Invalid
+from sivr.model.parameters import LOSSY, Parameters, Query, Resource, choose_media_type, read
+from sivr.model.rendering import Picture
+from sivr.services.imaging import Imaging
+from sivr.services.view_access import check_view
+
+IMAGING = web.AppKey("sivr.imaging", Imaging)
+
+CACHE_CONTROL = "private, max-age=300"
+"""Pictures may be shown again for five minutes without asking; shared caches keep nothing."""
+MAX_UID_LENGTH = 64
+MAX_FRAMES = 4096
+BOUNDARY = "sivr-picture-part"
+
+
+def allowed_study(request: web.Request) -> str:
+    """The study of the path; raises Forbidden where the caller has no grant to view it."""
+    study_uid = uid(request, "study")
+    check_view(actor(request), grants_of(request), study_uid)
+    return study_uid
+
+
+def uid(request: web.Request, name: str) -> str:
+    """A UID out of the path (PS3.5 9.1); raises Invalid."""
+    text = request.match_info[name]
+    if len(text) > MAX_UID_LENGTH or not text.replace(".", "").isdecimal() or not text.isascii():
+        raise Invalid(f"The {name} in the address is not a UID.")
+    return text
+
+
+def frame_numbers(request: web.Request) -> tuple[int, ...]:
+    """The frame list of the path, counted from 1; raises Invalid."""
+    parts = request.match_info["frames"].split(",")
+    if len(parts) > MAX_FRAMES:
+        raise Invalid(f"At most {MAX_FRAMES} frames can be asked for at once.")
+    if not all(
+        part.isascii() and part.isdecimal() and 1 <= len(part) <= 9 and int(part) >= 1 for part in parts
+    ):
+        raise Invalid("Frames are numbers from 1, separated by commas.")
+    return tuple(int(part) for part in parts)
+
+
+def query_of(request: web.Request) -> Query:
+    """The query string by lower-case name."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.query.items():
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def parameters(request: web.Request, resource: Resource) -> Parameters:
+    """The picture parameters of the request; raises Invalid, TooLarge."""
+    return read(query_of(request), resource)
+
+
+def media_type(request: web.Request, given: Parameters, offered: Sequence[str]) -> str:
+    """The type to answer with; raises NotAcceptable."""
+    return choose_media_type(given.accept, ",".join(request.headers.getall("Accept", ())), offered)
+
+
+def not_modified(request: web.Request, tag: str) -> web.Response | None:
+    """304 when the caller has this picture already."""
+    known = request.if_none_match or ()
+    if not any(one.value in (tag, "*") for one in known):
+        return None
+    return web.Response(
+        status=304, headers={"ETag": f'"{tag}"', "Cache-Control": CACHE_CONTROL, "Vary": "Accept"}
+    )
+
+
+def picture_response(request: web.Request, picture: Picture, tag: str, given: Parameters) -> web.Response:
+    """A picture with everything a viewer must know of it.
+
+    An incomplete volume carries no ETag and must not be kept: the next answer may show more.
+    """
+    headers = {
+        "Sivr-Quality": quality_of(picture, given),
+        "Sivr-Complete": "yes" if picture.complete else "no",
+        "Vary": "Accept",
+        "Cache-Control": CACHE_CONTROL if picture.complete else "no-store",
+    }
+    if picture.complete:
+        headers["ETag"] = f'"{tag}"'
+    if picture.timing_ms:
+        headers["Server-Timing"] = ", ".join(
+            f"{name};dur={spent:.2f}" for name, spent in picture.timing_ms.items()
+        )
+    warnings = [*_warnings(given), *picture.warnings]
+    if warnings:
+        headers["Warning"] = ", ".join(f'299 sivr "{sentence}"' for sentence in warnings)
+    return web.Response(body=picture.body, content_type=picture.media_type, headers=headers)
+
+
+def quality_of(picture: Picture, given: Parameters) -> str:
+    """What the badge of the viewer says: lossless, lossy qNN, or preview."""
+    if (given.draft and not picture.lossless) or not picture.complete:
+        return "preview"
+    if picture.lossless:
+        return "lossless"
+    return f"lossy q{picture.quality}" if picture.media_type in LOSSY else "lossy"
+
+
+def _warnings(given: Parameters) -> list[str]:
+    """PS3.18 8.3.5.1.1: annotation keywords that could not be honored."""
+    ignored = (*given.unknown_annotation, *given.annotation)
+    if not ignored:
+        return []
+    return [f"The following annotation values are not supported: {', '.join(ignored)}"]
+
+
+async def multipart_response(
+    request: web.Request, part_type: str, parts: AsyncIterator[tuple[str, Picture]]
+) -> web.StreamResponse:
+    """Several pictures as multipart/related (RFC 2387), each with its Content-Location, as they are made."""
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": f'multipart/related; type="{part_type}"; boundary={BOUNDARY}',
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+        }
+    )
+    first = await anext(parts, None)
+    # Only now: when not even the first can be made, the answer is a problem and no broken stream.
+    await response.prepare(request)
+    while first is not None:
+        location, picture = first
+        head = f"--{BOUNDARY}\r\nContent-Type: {picture.media_type}\r\nContent-Location: {location}\r\n"
+        head += f"Content-Length: {len(picture.body)}\r\n\r\n"
+        await response.write(head.encode() + picture.body + b"\r\n")
+        first = await anext(parts, None)
+    await response.write(f"--{BOUNDARY}--\r\n".encode())
+    await response.write_eof()
+    return response

@@ -1,0 +1,165 @@
+"""Sessions of a render node: the bearer and the grants are shown once, plain GETs go by cookie after that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sivr.api.app import Authenticate
+from sivr.api.authentication import bearer_token, require_known_origin
+from sivr.api.routing import Routes, actor
+from sivr.crypto import Verifier, actor_from_claims
+from sivr.errors import Unauthenticated
+from sivr.model.people import Actor, Grant
+from sivr.services.node_sessions import NodeSessions
+
+routes = Routes()
+
+_GRANTS = "sivr.grants"
+_SESSION = "sivr.session"
+_TOKEN_EXPIRES = "sivr.token_expires"  # noqa: S105 - the name of a slot, not a secret
+GRANT_HEADER = "Sivr-Grant"
+
+
+class NodeIdentity(msgspec.Struct, frozen=True):
+    """The node as its answers name it."""
+
+    id: str
+    name: str
+
+
+class NewNodeSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a browser shows: grants, as the institution signed them."""
+
+    grants: tuple[str, ...] = ()
+
+
+class ShownGrant(msgspec.Struct, frozen=True):
+    """A grant the session holds."""
+
+    action: str
+    study_uid: str
+    expires_in_s: int
+    patient: str = ""
+    patient_issuer: str = ""
+
+
+class OpenedNodeSession(msgspec.Struct, frozen=True):
+    """An open session."""
+
+    node: NodeIdentity
+    expires_in_s: int
+    grants: tuple[ShownGrant, ...]
+
+
+SESSIONS = web.AppKey("sivr.node_sessions", NodeSessions)
+NODE = web.AppKey("sivr.node", NodeIdentity)
+
+
+def cookie_name(node_id: str) -> str:
+    """Cookies ignore ports, so the name tells the role and the node."""
+    return f"__Host-sivr-render-{node_id}"
+
+
+def grants_of(request: web.Request) -> tuple[Grant, ...]:
+    """The verified grants of the request, from its session or its headers."""
+    found: tuple[Grant, ...] = request.get(_GRANTS, ())
+    return found
+
+
+def session_of(request: web.Request) -> str:
+    """What tells this viewer's requests from those of others."""
+    return str(request.get(_SESSION, ""))
+
+
+def node_authentication(
+    sessions: NodeSessions, node_id: str, tokens: Verifier, web_origins: Iterable[str]
+) -> Authenticate:
+    """Who asks a render node: by bearer with grants in headers, else by cookie with the session's grants."""
+    origins = frozenset(web_origins)
+    name = cookie_name(node_id)
+
+    async def authenticate(request: web.Request) -> Actor:
+        token = bearer_token(request)
+        if token is not None:
+            claims: dict[str, Any] = tokens.verify(token)
+            found = actor_from_claims(claims)
+            request[_TOKEN_EXPIRES] = int(claims["exp"])
+            request[_GRANTS] = sessions.verified(found, _grant_headers(request))
+            request[_SESSION] = f"{found.id}/{claims.get('jti', '')}"
+            return found
+        secret = request.cookies.get(name)
+        if not secret:
+            raise Unauthenticated("Please log in.")
+        session = await sessions.find(secret)
+        require_known_origin(request, origins)
+        request[_GRANTS] = session.grants
+        request[_SESSION] = session.key
+        return session.actor
+
+    return authenticate
+
+
+def _grant_headers(request: web.Request) -> list[str]:
+    values = request.headers.getall(GRANT_HEADER, ())
+    return [token.strip() for value in values for token in value.split(",") if token.strip()]
+
+
+@routes.post(
+    "/session",
+    summary="Show the access token and grants once; later requests go by the cookie this sets",
+    body=NewNodeSession,
+    response=OpenedNodeSession,
+)
+async def open_session(request: web.Request, body: NewNodeSession) -> web.Response:
+    """Needs the bearer. Grants are added to those the session holds already."""
+    expires = request.get(_TOKEN_EXPIRES)
+    if expires is None:
+        raise Unauthenticated("A session is opened with an access token.")
+    node = request.app[NODE]
+    name = cookie_name(node.id)
+    secret, session = await request.app[SESSIONS].open(
+        actor(request), expires, (*body.grants, *_grant_headers(request)), request.cookies.get(name)
+    )
+    now = int(time.time())
+    answer = OpenedNodeSession(
+        node=node,
+        expires_in_s=max(0, session.expires - now),
+        grants=tuple(
+            ShownGrant(
+                action=grant.action,
+                study_uid=grant.study_uid,
+                expires_in_s=max(0, grant.expires - now),
+                patient=grant.patient,
+                patient_issuer=grant.patient_issuer,
+            )
+            for grant in session.grants
+        ),
+    )
+    response = web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    _set_cookie(response, name, secret, answer.expires_in_s)
+    return response
+
+
+@routes.delete("/session", summary="End the session on this node", status=204)
+async def close_session(request: web.Request) -> web.Response:
+    """The grants it held go with it."""
+    name = cookie_name(request.app[NODE].id)
+    secret = request.cookies.get(name)
+    if secret:
+        await request.app[SESSIONS].close(secret)
+    response = web.Response(status=204)
+    _set_cookie(response, name, "", 0)
+    return response
+
+
+def _set_cookie(response: web.Response, name: str, value: str, max_age_s: int) -> None:
+    # Written by hand: http.cookies does not know Partitioned before Python 3.14.
+    response.headers.add(
+        "Set-Cookie",
+        f"{name}={value}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=None; Partitioned",
+    )

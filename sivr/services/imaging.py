@@ -1,0 +1,77 @@
+"""Everything a render node needs to show pictures, opened and closed together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+
+from sivr.gl.farm import RenderFarm
+from sivr.services.contents import Contents, StudySource
+from sivr.services.loading import HeaderSource, SeriesLoader
+from sivr.services.pictures import PictureService
+from sivr.services.volumes import VolumeService
+from sivr.store.blobs import Blobs
+
+MAX_RENDER_WORKERS = 4
+MEGABYTE = 1024 * 1024
+
+
+class Source(HeaderSource, StudySource):
+    """What imaging asks the index: headers of a series, series of a study, whether indexing goes on."""
+
+
+class Imaging(msgspec.Struct, frozen=True):
+    """The services behind every picture of a node."""
+
+    source: Source
+    loader: SeriesLoader
+    farm: RenderFarm
+    pictures: PictureService
+    volumes: VolumeService
+    contents: Contents
+
+    async def health(self) -> str:
+        """For ``GET /health``: empty when pictures can be made, else why not."""
+        return str(self.farm.health().get("reason", ""))
+
+
+@asynccontextmanager
+async def open_imaging(
+    source: Source,
+    blobs: Blobs,
+    *,
+    node_id: str,
+    memory_mb: int,
+    decode_threads: int | None = None,
+    render_workers: int | None = None,
+    render_queue: int = 64,
+    gl_platform: str = "auto",
+    max_pixels: int = 16_777_216,
+) -> AsyncIterator[Imaging]:
+    """Open a node's imaging; ``memory_mb`` is shared evenly by decoded pixels and the workers' textures."""
+    cores = os.cpu_count() or 1
+    threads = decode_threads or cores
+    workers = render_workers or min(cores, MAX_RENDER_WORKERS)
+    half = memory_mb * MEGABYTE // 2
+    async with AsyncExitStack() as stack:
+        farm = await stack.enter_async_context(
+            RenderFarm(
+                workers=workers,
+                queue_limit=render_queue,
+                texture_budget_bytes=half // workers,
+                platform=gl_platform,
+            )
+        )
+        loader = await stack.enter_async_context(
+            SeriesLoader(
+                source, blobs, node_id=node_id, budget_bytes=half, threads=threads, forget=farm.forget
+            )
+        )
+        pictures = await stack.enter_async_context(
+            PictureService(loader, threads=cores, max_pixels=max_pixels)
+        )
+        volumes = VolumeService(loader, farm, pictures, max_pixels=max_pixels)
+        yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader))

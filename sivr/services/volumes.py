@@ -1,0 +1,268 @@
+"""Pictures of volumes: rays through all of it, and planes through it (PS3.18 8.3.5.3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from sivr import codec
+from sivr.errors import Invalid
+from sivr.gl.farm import Rendered, RenderFarm
+from sivr.gl.source import VolumeSource
+from sivr.model.parameters import Parameters
+from sivr.model.pixels import Window
+from sivr.model.presets import preset_for
+from sivr.model.rendering import Method, Picture, PlaneView, TransferFunction, Vector, Viewpoint, VolumeView
+from sivr.model.studies import VolumeGrid
+from sivr.services.contents import default_window_of, first_renderable, volume_box
+from sivr.services.loading import SeriesLoader
+from sivr.services.open_series import OpenSeries
+from sivr.services.pictures import PictureService, check_size, tag
+
+DEFAULT_SIDE = 512
+URGENT, PATIENT = 0, 1
+"""Queue priorities: what somebody moves goes before what somebody can wait for."""
+
+_SIDES: dict[str, tuple[Vector, Vector]] = {
+    "a": ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)),
+    "p": ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "r": ((-1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    "l": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    "h": ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
+    "f": ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0)),
+}
+"""PS3.18 8.3.5.3: on which side of the patient the camera is (LPS), and what is up in the picture."""
+
+Box = npt.NDArray[np.float64]
+
+
+def viewpoint_of(given: Parameters, grid: VolumeGrid) -> Viewpoint:
+    """The camera of a request; what it does not say is taken from the anterior view of the whole volume."""
+    box = volume_box(grid)
+    center = (box.min(axis=0) + box.max(axis=0)) / 2
+    distance = float(np.linalg.norm(np.ptp(box, axis=0)))
+    toward, up = _SIDES[given.orientation or "a"]
+    look_at = np.asarray(given.viewpointlookat if given.viewpointlookat is not None else center, dtype=float)
+    position = look_at + distance * np.asarray(toward)
+    if given.viewpointposition is not None:
+        position = np.asarray(given.viewpointposition, dtype=float)
+    direction = position - look_at
+    if np.linalg.norm(direction) < 1e-9:
+        raise Invalid("The viewpoint lies where it looks at.")
+    upward = np.asarray(given.viewpointup if given.viewpointup is not None else up, dtype=float)
+    if _parallel(direction, upward):
+        if given.viewpointup is not None:
+            raise Invalid("The parameter viewpointup must not be parallel to the viewing direction.")
+        upward = np.asarray((0.0, -1.0, 0.0))
+    right = np.cross(upward, direction)
+    right /= np.linalg.norm(right)
+    true_up = np.cross(direction, right)
+    true_up /= np.linalg.norm(true_up)
+    shift = given.pan[0] * right + given.pan[1] * true_up
+    return Viewpoint(_vector(position + shift), _vector(look_at + shift), _vector(true_up))
+
+
+def _parallel(a: Box, b: Box) -> bool:
+    return bool(np.linalg.norm(np.cross(a, b)) < 1e-6 * np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def _vector(values: npt.ArrayLike) -> Vector:
+    x, y, z = (float(one) for one in np.asarray(values))
+    return (x, y, z)
+
+
+def whole_height_mm(grid: VolumeGrid) -> float:
+    """A height that holds the whole volume from every side, so that turning it does not change its size."""
+    return float(np.linalg.norm(np.ptp(volume_box(grid), axis=0)))
+
+
+def fitting_height_mm(grid: VolumeGrid, viewpoint: Viewpoint, aspect: float) -> float:
+    """The least height at which the volume fits into a picture seen from this viewpoint."""
+    box = volume_box(grid) - np.asarray(viewpoint.look_at)
+    direction = np.asarray(viewpoint.position) - np.asarray(viewpoint.look_at)
+    up = np.asarray(viewpoint.up)
+    right = np.cross(up, direction)
+    right /= np.linalg.norm(right)
+    high = 2 * float(np.abs(box @ up).max())
+    wide = 2 * float(np.abs(box @ right).max())
+    return max(high, wide / aspect, 1e-3)
+
+
+class VolumeService:
+    """Makes pictures of volumes by the render workers. Stateless for the caller."""
+
+    def __init__(
+        self, loader: SeriesLoader, farm: RenderFarm, pictures: PictureService, *, max_pixels: int
+    ) -> None:
+        self._loader = loader
+        self._farm = farm
+        self._pictures = pictures
+        self._max_pixels = max_pixels
+
+    def volume_tag(self, series: OpenSeries, resource: str, given: Parameters, media_type: str) -> str:
+        """The ETag of a complete picture."""
+        plain = msgspec.structs.replace(given, accept=(), view="", unknown_annotation=())
+        return tag(series.key, resource, media_type, msgspec.json.encode(plain).decode())
+
+    async def volume_view(self, series: OpenSeries, given: Parameters) -> VolumeView:
+        """What rendered3d will show; raises Invalid."""
+        grid = _grid(series)
+        width, height = self._size(given)
+        viewpoint = viewpoint_of(given, grid)
+        method: Method = given.renderingmethod or "volume_rendered"
+        function: TransferFunction | None = None
+        window = given.window
+        if method == "volume_rendered":
+            function = preset_for(given.preset, _modality(series))
+        else:
+            window = window or await self._window(series)
+        return VolumeView(
+            method=method,
+            viewpoint=viewpoint,
+            width=width,
+            height=height,
+            height_mm=given.fov or whole_height_mm(grid),
+            window=window,
+            transfer_function=function,
+            draft=given.draft,
+        )
+
+    async def plane_view(self, series: OpenSeries, given: Parameters) -> PlaneView:
+        """What renderedmpr will show; raises Invalid."""
+        grid = _grid(series)
+        if given.renderingmethod == "volume_rendered":
+            raise Invalid("A plane is rendered by maximum_ip, minimum_ip or average_ip.")
+        width, height = self._size(given)
+        viewpoint = viewpoint_of(given, grid)
+        return PlaneView(
+            viewpoint=viewpoint,
+            width=width,
+            height=height,
+            height_mm=given.fov or fitting_height_mm(grid, viewpoint, width / height),
+            window=given.window or await self._window(series),
+            slab_mm=given.mprslab or 0.0,
+            method=given.renderingmethod or "average_ip",
+            invert=given.invert != _inverted(series),
+        )
+
+    async def volume(
+        self, series: OpenSeries, given: Parameters, media_type: str, *, session: str
+    ) -> Picture:
+        """A picture of the whole volume; not complete while slices are missing."""
+        view = await self.volume_view(series, given)
+        invert = view.method != "volume_rendered" and given.invert != _inverted(series)
+
+        async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
+            return await self._farm.volume(source, view, view_key=key, priority=priority)
+
+        return await self._picture(series, given, media_type, session, render, invert)
+
+    async def plane(self, series: OpenSeries, given: Parameters, media_type: str, *, session: str) -> Picture:
+        """A picture of a plane through the volume."""
+        view = await self.plane_view(series, given)
+
+        async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
+            return await self._farm.plane(source, view, view_key=key, priority=priority)
+
+        return await self._picture(series, given, media_type, session, render, invert=False)
+
+    async def _picture(
+        self,
+        series: OpenSeries,
+        given: Parameters,
+        media_type: str,
+        session: str,
+        render: Callable[[VolumeSource, str | None, int], Awaitable[Rendered]],
+        invert: bool,
+    ) -> Picture:
+        started = time.perf_counter()
+        # A viewer names its view or asks for a draft, and asks again when told that slices were missing.
+        # Everybody else gets the whole volume at once: half of it would be a wrong picture to them.
+        interactive = bool(given.view) or given.draft
+        key = f"{session}/{given.view}" if given.view else None
+        async with self._loader.volume(series, coarse=interactive) as source:
+            loaded = time.perf_counter()
+            rendered = await render(source, key, URGENT if interactive else PATIENT)
+        done = time.perf_counter()
+
+        def encode() -> bytes:
+            pixels = np.bitwise_not(rendered.pixels) if invert else rendered.pixels
+            return codec.encode(pixels, media_type, given.quality)
+
+        body = await self._pictures.in_thread(encode)
+        color = rendered.pixels.ndim == 3
+        timing = {"load": (loaded - started) * 1000, "render": (done - loaded) * 1000}
+        timing |= {f"gl-{name}": spent for name, spent in rendered.timing_ms.items()}
+        timing["encode"] = (time.perf_counter() - done) * 1000
+        return Picture(
+            body=body,
+            media_type=media_type,
+            width=rendered.pixels.shape[1],
+            height=rendered.pixels.shape[0],
+            lossless=codec.is_lossless(media_type, color, given.quality) and not given.draft,
+            complete=rendered.complete,
+            timing_ms=timing,
+            quality=given.quality or codec.JPEG_QUALITY,
+            warnings=_broken(series),
+        )
+
+    def _size(self, given: Parameters) -> tuple[int, int]:
+        width, height = DEFAULT_SIDE, DEFAULT_SIDE
+        if given.viewport is not None:
+            width, height = given.viewport.width, given.viewport.height
+        check_size(width * height, self._max_pixels)
+        return width, height
+
+    async def _window(self, series: OpenSeries) -> Window:
+        window = await default_window_of(self._loader, series)
+        return window if window is not None else Window(128.0, 256.0)
+
+
+def _grid(series: OpenSeries) -> VolumeGrid:
+    if series.stack.volume is None:
+        raise Invalid(series.why_no_volume or "This series has no volume.")
+    return series.stack.volume
+
+
+def _modality(series: OpenSeries) -> str:
+    return series.stored[0].header.modality
+
+
+def _inverted(series: OpenSeries) -> bool:
+    position = first_renderable(series)
+    if position is None:
+        return False
+    stored, number = series.header_of(position)
+    return stored.header.frames[number].display.invert
+
+
+def _broken(series: OpenSeries) -> tuple[str, ...]:
+    count = len(series.errors)
+    if not count:
+        return ()
+    return (f"{count} of {series.total} slices cannot be decoded and are empty in this volume.",)
+
+
+def volumetric_metadata(view: VolumeView | PlaneView) -> dict[str, dict[str, Any]]:
+    """The Rendered Volumetric Metadata module of a picture, as DICOM JSON (PS3.18 Annex K)."""
+    plane = isinstance(view, PlaneView)
+    found: dict[str, dict[str, Any]] = {
+        "00720510": {"vr": "CS", "Value": ["MPR" if plane else "3D_RENDERING"]},
+        "0070120D": {"vr": "CS", "Value": [view.method.upper()]},
+        "00701603": {"vr": "FD", "Value": list(view.viewpoint.position)},
+        "00701604": {"vr": "FD", "Value": list(view.viewpoint.look_at)},
+        "00701605": {"vr": "FD", "Value": list(view.viewpoint.up)},
+    }
+    if isinstance(view, PlaneView) and view.slab_mm:
+        found["00701503"] = {"vr": "FD", "Value": [view.slab_mm]}
+    if view.method != "volume_rendered" and view.window is not None:
+        found["00281050"] = {"vr": "DS", "Value": [view.window.center]}
+        found["00281051"] = {"vr": "DS", "Value": [view.window.width]}
+        function = view.window.function.upper().replace("-", "_")
+        found["00281056"] = {"vr": "CS", "Value": [function]}
+    return dict(sorted(found.items()))

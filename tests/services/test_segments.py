@@ -1,0 +1,91 @@
+"""Shared memory of volumes: seen from outside, given back, and cleaned up after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import shared_memory
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from sivr.errors import Exhausted
+from sivr.services.segments import FOLDER, Segment, release_lingering, remove_leftovers
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"sivr-test{uuid4().hex[:8]}"
+
+
+def test_what_is_written_is_seen_by_name(prefix: str) -> None:
+    segment = Segment(prefix, (3, 4, 5), "int16")
+    try:
+        segment.voxels[1] = -7
+        segment.ready[1] = 1
+        raw = (FOLDER / segment.name).read_bytes()
+        voxels = np.frombuffer(raw, "<i2", 60).reshape(3, 4, 5)
+        assert (voxels[1] == -7).all() and (voxels[0] == 0).all()
+        assert raw[segment.status_offset : segment.status_offset + 3] == b"\x00\x01\x00"
+        assert segment.size_bytes == 60 * 2 + 3
+    finally:
+        segment.close()
+    assert not (FOLDER / segment.name).exists()
+
+
+def test_a_closed_segment_lasts_until_nobody_looks(prefix: str) -> None:
+    segment = Segment(prefix, (1, 2, 2), "uint8")
+    segment.voxels[0] = 9
+    looking = segment.voxels[0]
+    segment.close()
+    segment.close()
+    assert (looking == 9).all()
+    assert release_lingering() >= 1
+    del looking
+    assert release_lingering() == 0
+
+
+def test_more_than_the_machine_has_is_refused(prefix: str) -> None:
+    free = os.statvfs(FOLDER)
+    slices = free.f_bavail * free.f_frsize // (4096 * 4096) + 2
+    with pytest.raises(Exhausted):
+        Segment(prefix, (int(slices), 4096, 4096), "uint8")
+    assert not list(FOLDER.glob(f"{prefix}-*"))
+
+
+def test_what_a_killed_process_left_is_removed(prefix: str) -> None:
+    code = f"""
+import os, time
+from multiprocessing import resource_tracker
+from sivr.services.segments import Segment
+segment = Segment({prefix!r}, (2, 8, 8), "uint8")
+resource_tracker.unregister("/" + segment.name, "shared_memory")  # as when the tracker is killed with it
+print(segment.name, flush=True)
+time.sleep(60)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    name = child.stdout.readline().strip()
+    try:
+        assert (FOLDER / name).exists()
+        assert remove_leftovers(prefix) == 0, "a living process keeps what it has"
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    assert (FOLDER / name).exists()
+    assert remove_leftovers(prefix) == 1
+    assert not (FOLDER / name).exists()
+
+
+def test_own_living_segments_are_not_leftovers(prefix: str) -> None:
+    segment = Segment(prefix, (1, 2, 2), "uint8")
+    try:
+        assert remove_leftovers(prefix) == 0
+        again = shared_memory.SharedMemory(segment.name)
+        again.close()
+    finally:
+        segment.close()
