@@ -13,6 +13,7 @@ import warnings
 import pydicom.config
 
 # pydicom quotes element values in warnings and logs: a patient's name must never get there.
-logging.getLogger("pydicom").disabled = True
+logging.getLogger("pydicom").addHandler(logging.NullHandler())
+logging.getLogger("pydicom").propagate = False
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE

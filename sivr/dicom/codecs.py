@@ -91,9 +91,10 @@ def _native(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encod
         return _unpacked(pixel_format, encoded, frame * bits % 8)
     if len(encoded) * 8 < bits:
         raise Invalid(f"Frame {frame + 1} is shorter than its rows and columns ask for.")
-    order = "<" if SYNTAXES[header.transfer_syntax_uid].pixels_little_endian else ">"
     dtype = stored_dtype(pixel_format)
-    values = np.frombuffer(encoded, dtype.newbyteorder(order), count=bits // (8 * dtype.itemsize))
+    little = SYNTAXES[header.transfer_syntax_uid].pixels_little_endian
+    ordered = dtype.newbyteorder("<") if little else dtype.newbyteorder(">")
+    values = np.frombuffer(encoded, ordered, count=bits // (8 * dtype.itemsize))
     values = values.astype(dtype, copy=False)
     rows, columns, samples = pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
     if samples == 1:
@@ -244,7 +245,9 @@ def _jpeg2000_size(encoded: bytes) -> tuple[int, int] | None:
     start = encoded.find(b"\xff\x4f\xff\x51", 0, 4096)
     if start < 0 or start + 24 > len(encoded):
         return None
-    x1, y1, x0, y0 = (int.from_bytes(encoded[start + 8 + 4 * i : start + 12 + 4 * i], "big") for i in range(4))
+    x1, y1, x0, y0 = (
+        int.from_bytes(encoded[start + 8 + 4 * i : start + 12 + 4 * i], "big") for i in range(4)
+    )
     return y1 - y0, x1 - x0
 
 

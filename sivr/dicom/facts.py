@@ -16,7 +16,12 @@ from pydicom.dataset import Dataset
 from sivr.dicom import elements, luts
 from sivr.model.pixels import FrameDisplay, FramePlane, Lut, Modality, PixelFormat, VoiFunction, Window
 
-_FUNCTIONS: dict[str, VoiFunction] = {"": "linear", "LINEAR": "linear", "LINEAR_EXACT": "linear-exact", "SIGMOID": "sigmoid"}
+_FUNCTIONS: dict[str, VoiFunction] = {
+    "": "linear",
+    "LINEAR": "linear",
+    "LINEAR_EXACT": "linear-exact",
+    "SIGMOID": "sigmoid",
+}
 _NARROWEST: dict[VoiFunction, float] = {"linear": 1.0, "linear-exact": 0.0, "sigmoid": 0.0}
 """Least width of each function (PS3.3 C.11.2.1.2, C.11.2.1.3); exclusive for those with 0."""
 
@@ -294,7 +299,9 @@ def _modality(top: Dataset, places: tuple[Dataset, ...], context: Context) -> Mo
             return Modality(slope or 1.0, intercept or 0.0, None, units)
     if context.sop_class_uid == _RT_DOSE:
         scaling = elements.number(top, 0x3004000E)
-        return Modality(scaling or 1.0, 0.0, None, "Gy" if elements.text(top, 0x30040002) != "RELATIVE" else "")
+        return Modality(
+            scaling or 1.0, 0.0, None, "Gy" if elements.text(top, 0x30040002) != "RELATIVE" else ""
+        )
     return Modality(units=_units(top, "", context))
 
 
@@ -319,12 +326,17 @@ def _windows(place: Dataset) -> tuple[Window, ...]:
         least = _NARROWEST[function]
         if width < least or width <= 0:
             continue
-        found.append(Window(center, width, function, explanations[index] if index < len(explanations) else ""))
+        found.append(
+            Window(center, width, function, explanations[index] if index < len(explanations) else "")
+        )
     return tuple(found[:32])
 
 
 def _voi_luts(place: Dataset, context: Context) -> tuple[Lut, ...]:
-    found = (luts.lut(item, context.pixel_format.signed, context.little_endian) for item in elements.items(place, 0x00283010)[:16])
+    found = (
+        luts.lut(item, context.pixel_format.signed, context.little_endian)
+        for item in elements.items(place, 0x00283010)[:16]
+    )
     return tuple(table for table in found if table is not None)
 
 

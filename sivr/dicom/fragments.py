@@ -1,9 +1,10 @@
-"""Where each frame's bytes lie in a file: by arithmetic, or by walking the items (PS3.5 A.4, PS3.3 C.7.6.3.1.8)."""
+"""Where each frame's bytes lie in a file: by arithmetic, or by walking the items (PS3.5 A.4)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sivr.dicom.stream import Stream
 from sivr.errors import Invalid
@@ -14,7 +15,13 @@ Parts = tuple[Part, ...]
 
 _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
-_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ", b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
+_STARTS = (
+    b"\xff\xd8\xff",
+    b"\xff\x4f\xff\x51",
+    b"\x00\x00\x00\x0cjP  ",
+    b"\xff\x0a",
+    b"\x00\x00\x00\x0cJXL ",
+)
 """How a JPEG, JPEG 2000 or JPEG XL frame begins: tells frames apart where no offset table does."""
 
 
@@ -52,8 +59,9 @@ def encapsulated_frames(
 ) -> tuple[tuple[Parts, ...], tuple[str, ...]]:
     """Frames of an encapsulated pixel element and warnings about its shape.
 
-    The Extended Offset Table is trusted first, then one fragment per frame, then the Basic Offset Table,
-    then the start markers of JPEG and its kin. Invalid when an item reaches beyond the file.
+    One fragment per frame needs no table; else the Extended Offset Table (PS3.3 C.7.6.3.1.8) comes first,
+    then the Basic Offset Table, then the start markers of JPEG and its kin. Invalid when an item reaches
+    beyond the file.
     """
     table, fragments, warnings = _items(stream, offset, little_endian)
     if not fragments:
@@ -84,15 +92,13 @@ def _by_offsets(fragments: Sequence[Part], starts: Sequence[int]) -> tuple[Parts
     """Group fragments whose items begin at these places in the file; None when the table does not fit."""
     at = {offset - 8: index for index, (offset, _) in enumerate(fragments)}
     places = [at.get(start, -1) for start in starts]
-    if not places or places[0] != 0 or any(b <= a for a, b in zip(places, places[1:], strict=False)):
+    if not places or places[0] != 0 or any(b <= a for a, b in pairwise(places)):
         return None
     ends = [*places[1:], len(fragments)]
     return tuple(tuple(fragments[a:b]) for a, b in zip(places, ends, strict=True))
 
 
-def _items(
-    stream: Stream, offset: int, little_endian: bool
-) -> tuple[list[int], list[Part], tuple[str, ...]]:
+def _items(stream: Stream, offset: int, little_endian: bool) -> tuple[list[int], list[Part], tuple[str, ...]]:
     """Basic offset table, fragments as (offset, length), and warnings."""
     header = struct.Struct("<HHL" if little_endian else ">HHL")
     table: list[int] = []

@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import struct
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -80,8 +80,8 @@ LETTER: tuple[Body, ...] = (
     Box((-16.0, -6.0, -4.0), (16.0, 6.0, 10.0), 800),
     Ellipsoid((0.0, -26.0, 38.0), (9.0, 9.0, 9.0), 1600),
 )
-"""An F that reads right to somebody standing in front of the patient: stem at the patient's right, arms to the
-left, the long arm at the head. A bright ball in front of the long arm is the nose: it tells front from back."""
+"""An F that reads right to somebody standing in front of the patient: stem at the patient's right, arms to
+the left, the long arm at the head. A bright ball before the long arm is the nose: front is there."""
 
 _SCALP, _BONE, _BRAIN, _CSF = 45, 1100, 34, 6
 _HEAD: tuple[Body, ...] = (
@@ -145,7 +145,11 @@ _PHANTOMS: dict[str, Phantom] = {
         (64, 128, 128), (1.5, 1.0, 1.0), SPHERES, description="Four spheres", windows=((300, 2600, ""),)
     ),
     "letter": Phantom(
-        (64, 128, 128), (2.0, 1.0, 1.0), LETTER, description="Letter F with a nose", windows=((300, 2600, ""),)
+        (64, 128, 128),
+        (2.0, 1.0, 1.0),
+        LETTER,
+        description="Letter F with a nose",
+        windows=((300, 2600, ""),),
     ),
     "head": Phantom(
         (60, 512, 512),
@@ -217,8 +221,8 @@ def write_phantom(
     """Write the phantom "ramp", "spheres", "letter" or "head" into a folder, which is made.
 
     One file per slice, or one Enhanced CT object. ``shape`` is (slices, rows, columns); the field of view in
-    mm stays. UIDs follow from name, shape, form and ``study``: the same call writes the same bytes. The answer
-    lists the files in order from feet to head.
+    mm stays. UIDs follow from name, shape, form and ``study``: the same call writes the same bytes. The
+    answer lists the files in order from feet to head.
     """
     phantom = _phantom(name, shape)
     key = "x".join(map(str, phantom.shape))
@@ -227,7 +231,7 @@ def write_phantom(
 
 
 def benchmark_record(folder: Path, letter: str, *, multi_frame: bool | None = None) -> list[Path]:
-    """Write record A (512 x 512 x 10), B (x 54), C (x 555) or D (1996 x 2457 x 96) of the paper: 16 bit, noisy.
+    """Write record A (512 x 512 x 10), B (x 54), C (x 555) or D (1996 x 2457 x 96) of the paper, 16 bit.
 
     A to C are a CT head, one file a slice unless ``multi_frame``; D is a breast tomosynthesis, one object
     unless ``multi_frame`` is False. The same bytes every time.
@@ -314,7 +318,9 @@ def _noise(sigma: float, count: int, k: int) -> Array:
     return np.resize(np.roll(pool, -start), count)
 
 
-def _write(folder: Path, name: str, phantom: Phantom, root: tuple[str, str, str], sop_class: str) -> list[Path]:
+def _write(
+    folder: Path, name: str, phantom: Phantom, root: tuple[str, str, str], sop_class: str
+) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     slices = phantom.shape[0]
     frames = (
@@ -359,7 +365,12 @@ def _data_set(phantom: Phantom, root: tuple[str, str, str], sop_class: str, numb
     study, series, form = root
     data = Dataset()
     data.SpecificCharacterSet = "ISO_IR 192"
-    data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL" if sop_class == CT else "VOLUME", *(() if sop_class == CT else ("NONE",))]
+    data.ImageType = [
+        "ORIGINAL",
+        "PRIMARY",
+        "AXIAL" if sop_class == CT else "VOLUME",
+        *(() if sop_class == CT else ("NONE",)),
+    ]
     data.SOPClassUID = UID(sop_class)
     data.SOPInstanceUID = UID(phantom_uid(study, series, form, number))
     data.StudyDate = data.SeriesDate = data.ContentDate = data.AcquisitionDate = "20220101"
@@ -399,7 +410,11 @@ def _functional_groups(data: Dataset, phantom: Phantom) -> None:
     measures.PixelSpacing = [_ds(phantom.spacing_mm[1]), _ds(phantom.spacing_mm[2])]
     measures.SliceThickness = _ds(phantom.spacing_mm[0])
     orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    transformation.RescaleIntercept, transformation.RescaleSlope, transformation.RescaleType = str(_INTERCEPT_HU), "1", "HU"
+    transformation.RescaleIntercept, transformation.RescaleSlope, transformation.RescaleType = (
+        str(_INTERCEPT_HU),
+        "1",
+        "HU",
+    )
     voi.WindowCenter = [str(w[0]) for w in phantom.windows]
     voi.WindowWidth = [str(w[1]) for w in phantom.windows]
     voi.WindowCenterWidthExplanation = [w[2] for w in phantom.windows]
@@ -434,6 +449,8 @@ def _save(path: Path, data: Dataset, frames: Iterator[Array], count: int) -> Non
     FileDataset(head, data, file_meta=meta, preamble=b"\0" * 128).save_as(head, enforce_file_format=True)
     with path.open("wb") as file:
         file.write(head.getvalue())
-        file.write(struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, count * int(data.Rows) * int(data.Columns) * 2))
+        file.write(
+            struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OW", 0, count * int(data.Rows) * int(data.Columns) * 2)
+        )
         for frame in frames:
             file.write(frame.tobytes())

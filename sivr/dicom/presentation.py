@@ -37,13 +37,13 @@ def lut_values(table: Lut) -> Array:
 
 
 def _looked_up(values: Array, table: Lut) -> Array:
-    """Entries for these inputs; inputs beyond the table take its first or last entry (C.11.1.1, C.11.2.1.1)."""
+    """Entries for these inputs; beyond the table its first or last entry (C.11.1.1)."""
     entries = lut_values(table)
     return entries[np.clip(np.floor(values).astype(np.int64) - table.first_mapped, 0, entries.size - 1)]
 
 
 def modality_values(values: Array, display: FrameDisplay) -> Array:
-    """Stored values to modality values, e.g. HU (PS3.3 C.11.1): float32, float64 for types float32 would round."""
+    """Stored values to modality values, e.g. HU (PS3.3 C.11.1): float32, or float64 for wider types."""
     modality = display.modality
     if modality.lut is not None:
         return _looked_up(values, modality.lut).astype(np.float32)
@@ -70,7 +70,9 @@ def window_levels(values: Array, window: Window) -> Array:
 def _grey(values: Array, display: FrameDisplay, window: Window | None, voi_lut_index: int | None) -> Array:
     """Stored values to grey levels before padding: uint8."""
     if voi_lut_index is not None and not 0 <= voi_lut_index < len(display.voi_luts):
-        raise Invalid(f"The frame has {len(display.voi_luts)} VOI LUTs; there is no number {voi_lut_index + 1}.")
+        raise Invalid(
+            f"The frame has {len(display.voi_luts)} VOI LUTs; there is no number {voi_lut_index + 1}."
+        )
     modality = modality_values(values, display)
     if window is None and voi_lut_index is None:
         window = display.windows[0] if display.windows else None
@@ -174,7 +176,12 @@ def default_window(header: InstanceHeader, frame: int, values: Array | None = No
         return display.windows[0]
     if display.voi_luts:
         table = display.voi_luts[0]
-        return Window(table.first_mapped + len(table.values) / 4, max(len(table.values) / 2, 1.0), "linear", table.explanation)
+        return Window(
+            table.first_mapped + len(table.values) / 4,
+            max(len(table.values) / 2, 1.0),
+            "linear",
+            table.explanation,
+        )
     if pixel_format.bits_stored == 8 and display.modality.lut is None and pixel_format.kind == "integer":
         return _range_window(*_format_range(display, pixel_format))
     if values is not None:

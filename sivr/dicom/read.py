@@ -37,22 +37,33 @@ _UIDS = {
 }
 _PIXELS = {0x7FE00008: "float", 0x7FE00009: "double", 0x7FE00010: "integer"}
 _SHOWN = frozenset(
-    {"MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR", "XYB"}
+    {
+        "MONOCHROME1",
+        "MONOCHROME2",
+        "RGB",
+        "YBR_FULL",
+        "YBR_FULL_422",
+        "YBR_ICT",
+        "YBR_RCT",
+        "PALETTE COLOR",
+        "XYB",
+    }
 )
 _DIRECTORY = "1.2.840.10008.1.3.10"
 
 _TAGS: list[int] = [
     *_UIDS,
-    0x00080005, 0x00080008, 0x00080020, 0x00080030, 0x0008002A, 0x00080032, 0x00080050, 0x00080060, 0x00080070,
-    0x00081030, 0x0008103E, 0x00082144, 0x00180015, 0x00180040, 0x00180050, 0x00180081, 0x00180086, 0x00180088,
-    0x00181060, 0x00181063, 0x00181065, 0x00181164, 0x00182010, 0x00185100, 0x00186011, 0x00189087, 0x00189089,
-    0x0019100C, 0x00200010, 0x00200011, 0x00200012, 0x00200013, 0x00200032, 0x00200037, 0x00200052, 0x00200060,
-    0x00200062, 0x00200100, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280030,
-    0x00280034, 0x00280100, 0x00280101, 0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00281050, 0x00281051,
-    0x00281052, 0x00281053, 0x00281054, 0x00281055, 0x00281056, 0x00281101, 0x00281102, 0x00281103, 0x00281201,
-    0x00281202, 0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00431039,
-    0x00540022, 0x00540080, 0x00541001, 0x00541300, 0x20500020, 0x30040002, 0x3004000C, 0x3004000E, 0x52009229,
-    0x52009230, 0x7FE00001, 0x7FE00002,
+    0x00080005, 0x00080008, 0x00080020, 0x00080030, 0x0008002A, 0x00080032, 0x00080050, 0x00080060,
+    0x00080070, 0x00081030, 0x0008103E, 0x00082144, 0x00180015, 0x00180040, 0x00180050, 0x00180081,
+    0x00180086, 0x00180088, 0x00181060, 0x00181063, 0x00181065, 0x00181164, 0x00182010, 0x00185100,
+    0x00186011, 0x00189087, 0x00189089, 0x0019100C, 0x00200010, 0x00200011, 0x00200012, 0x00200013,
+    0x00200032, 0x00200037, 0x00200052, 0x00200060, 0x00200062, 0x00200100, 0x00280002, 0x00280004,
+    0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280034, 0x00280100, 0x00280101,
+    0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00281050, 0x00281051, 0x00281052, 0x00281053,
+    0x00281054, 0x00281055, 0x00281056, 0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202,
+    0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00431039,
+    0x00540022, 0x00540080, 0x00541001, 0x00541300, 0x20500020, 0x30040002, 0x3004000C, 0x3004000E,
+    0x52009229, 0x52009230, 0x7FE00001, 0x7FE00002,
 ]  # fmt: skip
 
 
@@ -165,7 +176,7 @@ def _read(
 
 
 def _looks_headless(stream: Stream) -> bool:
-    """Whether a file without preamble begins as data sets do: group 2 or 8, a small element, a small length."""
+    """Whether a file without preamble begins as data sets do: group 2 or 8, small element, small length."""
     head = stream.read(8)
     stream.seek(0)
     if len(head) < 8:
@@ -285,7 +296,7 @@ def _frame_time_ms(data: Dataset) -> float | None:
     vector = elements.numbers(data, 0x00181065)[1:]
     if vector and sum(vector) > 0:
         return sum(vector) / len(vector)
-    rate = elements.number(data, 0x00182144) or elements.number(data, 0x00082144) or elements.number(data, 0x00180040)
+    rate = elements.number(data, 0x00082144) or elements.number(data, 0x00180040)
     return 1000.0 / rate if rate and rate > 0 else None
 
 
@@ -329,14 +340,21 @@ def _why_not(pixel_format: PixelFormat, syntax: Syntax) -> str:
     samples, photometric = pixel_format.samples_per_pixel, pixel_format.photometric_interpretation
     if photometric not in _SHOWN:
         return f"The photometric interpretation {photometric} is not shown."
-    if samples not in (1, 3) or (samples == 3) != (photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")):
+    if samples not in (1, 3) or (samples == 3) != (
+        photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+    ):
         return f"{samples} samples per pixel do not go with {photometric}."
-    allowed = {"float": (32,), "double": (64,)}.get(pixel_format.kind, (8, 16, 32) if samples == 3 else (1, 8, 16, 32))
+    allowed = {"float": (32,), "double": (64,)}.get(
+        pixel_format.kind, (8, 16, 32) if samples == 3 else (1, 8, 16, 32)
+    )
     if pixel_format.bits_allocated not in allowed:
         return f"Pixels of {pixel_format.bits_allocated} bits are not decoded."
     if pixel_format.kind != "integer" and syntax.codec not in ("native", "deflated-frame"):
         return "Floating point pixels are not decoded when they are compressed."
-    if max(frame_bits(pixel_format) // 8, pixel_format.rows * pixel_format.columns * samples) > FRAME_LIMIT_BYTES:
+    if (
+        max(frame_bits(pixel_format) // 8, pixel_format.rows * pixel_format.columns * samples)
+        > FRAME_LIMIT_BYTES
+    ):
         return f"A frame of {pixel_format.rows} x {pixel_format.columns} pixels is too large to be shown."
     return ""
 
@@ -380,7 +398,7 @@ def frame_parts(
 
 
 def swapped_bytes(parsed: Parsed, pixel_format: PixelFormat) -> bool:
-    """Whether pixels of 8 bits were written as big endian words of 16 (OW): every pair of bytes is swapped."""
+    """Whether pixels of 8 bits were written as big endian words of 16 (OW): pairs of bytes are swapped."""
     return (
         parsed.syntax.codec == "native"
         and not parsed.syntax.pixels_little_endian

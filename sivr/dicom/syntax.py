@@ -59,8 +59,12 @@ SYNTAXES: dict[str, Syntax] = {
     "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-Lossless", "jpeg-ls", lossy=True),
     "1.2.840.10008.1.2.4.90": Syntax("JPEG 2000 (Lossless Only)", "jpeg2000"),
     "1.2.840.10008.1.2.4.91": Syntax("JPEG 2000", "jpeg2000", lossy=True),
-    "1.2.840.10008.1.2.4.92": Syntax("JPEG 2000 Part 2 Multi-component (Lossless Only)", why_not="part 2 of JPEG 2000 is not decoded"),
-    "1.2.840.10008.1.2.4.93": Syntax("JPEG 2000 Part 2 Multi-component", lossy=True, why_not="part 2 of JPEG 2000 is not decoded"),
+    "1.2.840.10008.1.2.4.92": Syntax(
+        "JPEG 2000 Part 2 Multi-component (Lossless Only)", why_not="part 2 of JPEG 2000 is not decoded"
+    ),
+    "1.2.840.10008.1.2.4.93": Syntax(
+        "JPEG 2000 Part 2 Multi-component", lossy=True, why_not="part 2 of JPEG 2000 is not decoded"
+    ),
     "1.2.840.10008.1.2.4.110": Syntax("JPEG XL Lossless", "jpeg-xl"),
     "1.2.840.10008.1.2.4.111": Syntax("JPEG XL JPEG Recompression", "jpeg-xl", lossy=True),
     "1.2.840.10008.1.2.4.112": Syntax("JPEG XL", "jpeg-xl", lossy=True),
@@ -68,9 +72,13 @@ SYNTAXES: dict[str, Syntax] = {
     "1.2.840.10008.1.2.4.202": Syntax("High-Throughput JPEG 2000 with RPCL (Lossless Only)", "htj2k"),
     "1.2.840.10008.1.2.4.203": Syntax("High-Throughput JPEG 2000", "htj2k", lossy=True),
     "1.2.840.10008.1.2.4.94": Syntax("JPIP Referenced", encapsulated=False, why_not=_REFERENCED),
-    "1.2.840.10008.1.2.4.95": Syntax("JPIP Referenced Deflate", encapsulated=False, deflated=True, why_not=_REFERENCED),
+    "1.2.840.10008.1.2.4.95": Syntax(
+        "JPIP Referenced Deflate", encapsulated=False, deflated=True, why_not=_REFERENCED
+    ),
     "1.2.840.10008.1.2.4.204": Syntax("JPIP HTJ2K Referenced", encapsulated=False, why_not=_REFERENCED),
-    "1.2.840.10008.1.2.4.205": Syntax("JPIP HTJ2K Referenced Deflate", encapsulated=False, deflated=True, why_not=_REFERENCED),
+    "1.2.840.10008.1.2.4.205": Syntax(
+        "JPIP HTJ2K Referenced Deflate", encapsulated=False, deflated=True, why_not=_REFERENCED
+    ),
 }
 for _uid, _name in (
     ("100", "MPEG2 Main Profile / Main Level"),
@@ -94,5 +102,5 @@ for _uid, _name in (
 
 
 def syntax_of(uid: str) -> Syntax:
-    """The syntax of a UID; one nobody knows is read as explicit little endian, which PS3.5 A.4 asks of all."""
+    """The syntax of a UID; an unknown one is read as explicit little endian, which PS3.5 A.4 asks of all."""
     return SYNTAXES.get(uid) or Syntax("unknown", why_not=f"the transfer syntax {uid} is not known")

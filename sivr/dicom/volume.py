@@ -28,6 +28,7 @@ SPACING_TOLERANCE = 0.02
 """Fraction of the spacing a frame may be away from its even place without being interpolated."""
 TILT_TOLERANCE = 0.002
 """Sine of the angle between normal and stacking direction that is called a tilt (0.11 degrees)."""
+_NO_PLANE = "The frames do not say where they lie in the patient (Image Position and Orientation)."
 UNEVEN_LIMIT = 4.0
 """Volumes that would need more than so many slices a frame to be even are refused."""
 
@@ -81,7 +82,9 @@ def stack(headers: Sequence[InstanceHeader]) -> Stack:
             warnings.append("The frames do not name their Frame of Reference; one for all is assumed.")
         volume = _grid(frames, index, warnings)
         if ordered[0].header.pixel_format and _photometric(ordered[0]) == "MONOCHROME1":
-            warnings.append("The series is MONOCHROME1, which PS3.3 C.11.23.1 leaves out; it is inverted in 2D only.")
+            warnings.append(
+                "The series is MONOCHROME1, which PS3.3 C.11.23.1 leaves out; it is inverted in 2D only."
+            )
     except _Refused as reason:
         why = str(reason)
     return Stack(tuple(item.address for item in ordered), volume, why, tuple(warnings))
@@ -92,24 +95,23 @@ def _placed(headers: Sequence[InstanceHeader], warnings: list[str]) -> list[_Pla
     for header in headers:
         seen.setdefault(header.instance_uid, header)
     if len(seen) < len(headers):
-        warnings.append(f"{_count(len(headers) - len(seen), 'instance')} came twice and {_was(len(headers) - len(seen))} left out.")
+        warnings.append(f"Instances that came twice and were left out: {len(headers) - len(seen)}.")
     shown = [h for h in seen.values() if not h.not_renderable and h.frames and h.pixel_format is not None]
     if shown and len(shown) < len(seen):
-        warnings.append(f"{_count(len(seen) - len(shown), 'instance')} cannot be shown and {_was(len(seen) - len(shown))} left out.")
-    shown.sort(key=lambda h: (h.instance_number is None, h.instance_number or 0, h.acquisition_number or 0, h.instance_uid))
+        warnings.append(f"Instances that cannot be shown and were left out: {len(seen) - len(shown)}.")
+    shown.sort(
+        key=lambda h: (
+            h.instance_number is None,
+            h.instance_number or 0,
+            h.acquisition_number or 0,
+            h.instance_uid,
+        )
+    )
     return [
         _Placed(header, frame, FrameAddress(header.instance_uid, number), order)
         for order, header in enumerate(shown)
         for number, frame in enumerate(header.frames, 1)
     ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
 
 
 def _nothing(headers: Sequence[InstanceHeader]) -> str:
@@ -145,7 +147,11 @@ def _belongs(first: _Placed, item: _Placed) -> bool:
 
 def _size(header: InstanceHeader) -> tuple[int, int, bool]:
     pixel_format = header.pixel_format
-    return (0, 0, False) if pixel_format is None else (pixel_format.rows, pixel_format.columns, pixel_format.color)
+    return (
+        (0, 0, False)
+        if pixel_format is None
+        else (pixel_format.rows, pixel_format.columns, pixel_format.color)
+    )
 
 
 def _parallel(a: FramePlane, b: FramePlane) -> bool:
@@ -197,8 +203,8 @@ def _positions(group: Sequence[_Placed], normal: tuple[float, float, float]) -> 
 def _why_no_plane(ordered: Sequence[_Placed]) -> str:
     missing = sum(item.frame.plane is None for item in ordered)
     if missing == len(ordered):
-        return "The frames do not say where they lie in the patient (Image Position and Orientation)."
-    return f"{missing} of {len(ordered)} frames do not say where they lie in the patient (Image Position and Orientation)."
+        return _NO_PLANE
+    return f"{missing} of {len(ordered)} frames do not say where they lie in the patient."
 
 
 def _check_groups(groups: Sequence[Sequence[_Placed]]) -> None:
@@ -238,7 +244,11 @@ def _check_alike(frames: Sequence[_Placed]) -> None:
     if any(s is None for s in spacings):
         raise _Refused("The frames do not say how large their pixels are (Pixel Spacing).")
     first = spacings[0] or (0.0, 0.0)
-    if any(abs(s[0] - first[0]) > 1e-4 * first[0] or abs(s[1] - first[1]) > 1e-4 * first[1] for s in spacings if s):
+    if any(
+        abs(s[0] - first[0]) > 1e-4 * first[0] or abs(s[1] - first[1]) > 1e-4 * first[1]
+        for s in spacings
+        if s
+    ):
         raise _Refused("The frames differ in Pixel Spacing.")
     for item in frames:
         o = item.frame.plane.orientation if item.frame.plane else (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -286,11 +296,13 @@ def _one_phase(group: Sequence[_Placed], warnings: list[str]) -> list[_Placed]:
         warnings.append(f"The series has {sizes.pop()} phases; the volume shows the first.")
         return [min(items, key=lambda item: (_phase_key(item.frame.phase), item.tie)) for items in positions]
     fullest = max(phases, key=lambda key: (len(phases[key]), key))
-    members = phases[fullest]
-    if len(members) < 2 or any(len(m) > 1 for m in members):
+    chosen = phases[fullest]
+    if len(chosen) < 2 or any(len(m) > 1 for m in chosen):
         raise _Refused("Two frames lie at the same position, and the positions do not repeat evenly.")
-    warnings.append(f"The series has {len(phases)} phases, none of them complete; the volume shows the fullest.")
-    return [m[0] for m in members]
+    warnings.append(
+        f"The series has {len(phases)} phases, none of them complete; the volume shows the fullest."
+    )
+    return [m[0] for m in chosen]
 
 
 def _grid(frames: Sequence[_Placed], index: dict[FrameAddress, int], warnings: list[str]) -> VolumeGrid:
@@ -299,7 +311,7 @@ def _grid(frames: Sequence[_Placed], index: dict[FrameAddress, int], warnings: l
     plane, spacing = first.frame.plane, first.frame.spacing_mm
     pixel_format = first.header.pixel_format
     if plane is None or spacing is None or pixel_format is None:
-        raise _Refused("The frames do not say where they lie in the patient (Image Position and Orientation).")
+        raise _Refused(_NO_PLANE)
     normal = np.asarray(normal_of(plane.orientation))
     places = np.asarray([f.frame.plane.position for f in frames if f.frame.plane is not None])
     heights = (places - places[0]) @ normal
@@ -310,7 +322,10 @@ def _grid(frames: Sequence[_Placed], index: dict[FrameAddress, int], warnings: l
         raise _Refused(f"The frames do not lie on one line: one is {off_line.max():.2f} mm beside it.")
     tilt = float(np.linalg.norm(direction - normal))
     if tilt > TILT_TOLERANCE:
-        warnings.append(f"The frames are tilted by {np.degrees(np.arctan(tilt)):.1f} degrees against the stack; the volume is sheared accordingly.")
+        warnings.append(
+            f"The frames are tilted by {np.degrees(np.arctan(tilt)):.1f} degrees against the stack; "
+            "the volume is sheared accordingly."
+        )
     gaps = np.diff(heights)
     places_k, step = _even(heights, gaps, warnings)
     lower = np.clip(np.searchsorted(heights, places_k + 1e-9) - 1, 0, len(frames) - 2)
@@ -348,7 +363,10 @@ def _even(heights: Array, gaps: Array, warnings: list[str]) -> tuple[Array, floa
     if slices > UNEVEN_LIMIT * count or slices < 2:
         raise _Refused(f"The distance between frames is too uneven: from {least:.2f} to {greatest:.2f} mm.")
     step = total / (slices - 1)
-    warnings.append(f"The distance between frames varies from {least:.2f} to {greatest:.2f} mm; slices of the volume are interpolated.")
+    warnings.append(
+        f"The distance between frames varies from {least:.2f} to {greatest:.2f} mm; "
+        "slices of the volume are interpolated."
+    )
     return np.arange(slices) * step, step
 
 
@@ -367,7 +385,8 @@ def range_needed(headers: Sequence[InstanceHeader], ordered: Stack) -> bool:
     Their range is known by decoding every frame of the volume once (``presentation.value_range``).
     """
     return any(
-        header.pixel_format is not None and (header.pixel_format.kind != "integer" or header.pixel_format.bits_allocated > 16)
+        header.pixel_format is not None
+        and (header.pixel_format.kind != "integer" or header.pixel_format.bits_allocated > 16)
         for header, _ in _volume_frames(headers, ordered)
     )
 
@@ -438,7 +457,9 @@ def frame_voxels(scale: VoxelScale, header: InstanceHeader, frame: int, values: 
     if scale.stored:
         voxels = values.astype(dtype, copy=False)
         if low_high is not None and low_high[0] != low_high[1] and scale.padding_value is not None:
-            voxels = np.where((values >= low_high[0]) & (values <= low_high[1]), dtype.type(scale.padding_value), voxels)
+            voxels = np.where(
+                (values >= low_high[0]) & (values <= low_high[1]), dtype.type(scale.padding_value), voxels
+            )
         return voxels
     scaled = (modality_values(values, display).astype(np.float64) - scale.intercept) / scale.slope
     voxels = np.clip(np.rint(np.nan_to_num(scaled, nan=-32767.0)), -32767, 32767).astype(dtype)
@@ -458,7 +479,7 @@ def slice_sources(grid: VolumeGrid, k: int) -> tuple[tuple[int, float], ...]:
 
 
 def slices_of_frame(grid: VolumeGrid) -> dict[int, tuple[int, ...]]:
-    """Which slices each frame (index into ``Stack.frames``) goes into: the way back from ``slice_sources``."""
+    """Which slices each frame (index into ``Stack.frames``) goes into: ``slice_sources`` backwards."""
     found: dict[int, list[int]] = defaultdict(list)
     for k in range(grid.shape[0]):
         for position, _ in slice_sources(grid, k):
