@@ -90,8 +90,16 @@ def integer(data: Dataset, tag: int) -> int | None:
 
 
 def items(data: Dataset, tag: int) -> tuple[Dataset, ...]:
-    """The items of a sequence."""
-    found = value(data, tag)
+    """The items of a sequence; Invalid when they cannot be read, since frames would be shown without them."""
+    try:
+        element = data.get(tag)
+        found = None if element is None else element.value
+    except RecursionError:
+        raise
+    except Exception as error:
+        if isinstance(error.__context__, RecursionError):
+            raise RecursionError from error
+        raise Invalid(f"The sequence ({tag >> 16:04X},{tag & 0xFFFF:04X}) is damaged.") from error
     if found is None or isinstance(found, str | bytes):
         return ()
     try:

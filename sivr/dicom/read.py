@@ -105,6 +105,8 @@ def read_header(source: BinaryIO | Path | bytes) -> InstanceHeader:
         except OSError as error:
             if error.errno is not None:
                 raise
+            if isinstance(error.__context__, RecursionError):
+                raise Invalid("The file nests sequences too deep.") from error
             # pydicom's word for a sequence that ends too early.
             raise Invalid("The file is cut off inside a sequence.") from error
 
