@@ -1,0 +1,51 @@
+"""What the toplevel's routes share: its services, who asks and from where."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from sivr.api.authentication import bearer_token
+from sivr.crypto import actor_from_claims
+from sivr.errors import Forbidden, Unauthenticated
+from sivr.model.people import Actor
+from sivr.services.toplevel import ToplevelServices
+
+TOPLEVEL = web.AppKey("sivr.toplevel", ToplevelServices)
+WEB_ORIGINS = web.AppKey("sivr.toplevel.web_origins", frozenset[str])
+_SESSION_ID = "sivr.session_id"
+
+
+def services(request: web.Request) -> ToplevelServices:
+    """The toplevel's services."""
+    return request.app[TOPLEVEL]
+
+
+def address(request: web.Request) -> str:
+    """Where the request comes from, for the audit and against guessing."""
+    return request.remote or ""
+
+
+def session_id(request: web.Request) -> str:
+    """The session that the request's access token belongs to; empty where it names none."""
+    return str(request.get(_SESSION_ID, ""))
+
+
+def require_own_page(request: web.Request) -> None:
+    """Refuse to act on a cookie when a page of a stranger asks (CSRF); raises Forbidden.
+
+    SameSite=Strict does not keep out other ports and subdomains. Browsers always send Origin on unsafe
+    methods; programs, which hold their cookies themselves, may do without.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and origin not in request.app[WEB_ORIGINS]:
+        raise Forbidden("This request did not come from a known web page.")
+
+
+async def authenticate(request: web.Request) -> Actor:
+    """The actor of the request's bearer token; raises Unauthenticated."""
+    token = bearer_token(request)
+    if token is None:
+        raise Unauthenticated("Please log in.")
+    claims = services(request).verifier.verify(token)
+    request[_SESSION_ID] = claims.get("sid", "")
+    return actor_from_claims(claims)

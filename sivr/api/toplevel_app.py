@@ -1,0 +1,24 @@
+"""The toplevel's application: all its nouns together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from sivr.api import institutions, patients, record_types, sessions, users
+from sivr.api.app import build_app
+from sivr.api.toplevel import TOPLEVEL, WEB_ORIGINS, authenticate
+from sivr.services.toplevel import ToplevelServices
+
+routes = sessions.routes.join(users.routes, institutions.routes, record_types.routes, patients.routes)
+
+
+def toplevel_app(services: ToplevelServices, web_origins: Iterable[str] = ()) -> web.Application:
+    """The aiohttp application of a toplevel on open services."""
+    origins = frozenset(web_origins)
+    checks = {"database": services.health}
+    app = build_app("toplevel", routes, authenticate, web_origins=origins, checks=checks)
+    app[TOPLEVEL] = services
+    app[WEB_ORIGINS] = origins
+    return app
