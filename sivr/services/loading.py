@@ -396,7 +396,9 @@ class SeriesLoader:
         return []
 
     def _units(self, series: OpenSeries, most: int) -> list[Unit[Any]]:
-        if series.segment_task is not None:
+        coming = series.direct and series.segment is None and not series.no_segment
+        if coming or series.segment_task is not None:
+            # Everything will have its place in the segment; until that is there nothing is fetched ahead.
             return []
         units: list[Unit[Any]] = []
         while len(units) < most and (k := series.next_slice()) is not None:

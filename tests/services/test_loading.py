@@ -1,0 +1,289 @@
+"""Series in memory: the asked-for first, the rest behind it, one load for all, within the budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from sivr.dicom.phantom import phantom_values, write_phantom
+from sivr.errors import Exhausted, Invalid, NotFound
+from sivr.services.loading import SeriesLoader
+from sivr.services.open_series import COARSE_STEP, OpenSeries
+from sivr.services.segments import FOLDER
+from sivr.store.blobs import Blobs
+from sivr.store.index import Index, StoredInstance
+from tests.services.stored import store_files
+
+MEGABYTE = 1024 * 1024
+SHAPE = (40, 64, 48)
+
+
+def loader(index: Index, blobs: Blobs, megabytes: float = 64, threads: int = 2) -> SeriesLoader:
+    return SeriesLoader(
+        index,
+        blobs,
+        node_id=f"test-{uuid4().hex}",
+        budget_bytes=int(megabytes * MEGABYTE),
+        threads=threads,
+    )
+
+
+async def loaded(found: SeriesLoader, series: OpenSeries) -> None:
+    while found.progress(series).state != "complete":
+        assert found.progress(series).state == "loading"
+        await asyncio.sleep(0.005)
+
+
+async def opened(found: SeriesLoader, stored: Sequence[StoredInstance]) -> OpenSeries:
+    return await found.open(stored[0].header.study_uid, stored[0].header.series_uid)
+
+
+@pytest.mark.parametrize("multi_frame", [False, True])
+async def test_a_series_is_loaded_and_equals_its_phantom(
+    index: Index, blobs: Blobs, tmp_path: Path, multi_frame: bool
+) -> None:
+    paths = write_phantom(tmp_path / "in", "letter", SHAPE, multi_frame=multi_frame)
+    stored = await store_files(index, blobs, reversed(paths))
+    truth = phantom_values("letter", SHAPE)
+    async with loader(index, blobs) as found:
+        series = await opened(found, stored)
+        assert series.total == SHAPE[0]
+        assert found.progress(series).state == "idle"
+        middle = await found.frame(series, 20)
+        scale = series.scale
+        assert scale is not None
+        assert (middle * scale.slope + scale.intercept == truth[20]).all()
+        await loaded(found, series)
+        assert series.segment is not None
+        assert (series.segment.voxels * scale.slope + scale.intercept == truth).all()
+        async with found.volume(series, coarse=False) as source:
+            assert source.shape == SHAPE
+            raw = (FOLDER / source.shm_name).read_bytes()
+            voxels = np.frombuffer(raw, source.dtype, int(np.prod(SHAPE))).reshape(SHAPE)
+            assert (voxels * source.slope + source.intercept == truth).all()
+            assert set(raw[source.status_offset : source.status_offset + SHAPE[0]]) == {1}
+        name = series.segment.name
+    assert not (FOLDER / name).exists()
+
+
+async def test_the_asked_for_comes_first_then_every_eighth_then_outward(
+    index: Index, blobs: Blobs, tmp_path: Path
+) -> None:
+    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(index, blobs, threads=1) as found:
+        series = await opened(found, stored)
+        order: list[int] = []
+        read = found._reader.read_into
+
+        def watched(one: OpenSeries, position: int, *rest: object) -> object:
+            order.append(position)
+            return read(one, position, *rest)  # type: ignore[arg-type]
+
+        found._reader.read_into = watched  # type: ignore[method-assign, assignment]
+        await found.frame(series, 21)
+        await loaded(found, series)
+    coarse = [position for position in range(0, SHAPE[0], COARSE_STEP)]
+    assert sorted(order) == sorted(set(range(SHAPE[0])) - {21})
+    assert sorted(order[: len(coarse)]) == coarse
+    distances = [abs(position - 21) for position in order[len(coarse) :]]
+    assert distances == sorted(distances)
+
+
+async def test_one_load_serves_everybody(index: Index, blobs: Blobs, tmp_path: Path) -> None:
+    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(index, blobs) as found:
+        many = await asyncio.gather(*(opened(found, stored) for _ in range(10)))
+        assert len({id(one) for one in many}) == 1
+        frames = await asyncio.gather(*(found.frame(many[0], 5) for _ in range(10)))
+        assert all((frame == frames[0]).all() for frame in frames)
+        await loaded(found, many[0])
+        assert found.used_bytes == int(np.prod(SHAPE)) * 2 + SHAPE[0]
+
+
+async def test_who_goes_away_takes_only_his_own_request_along(
+    index: Index, blobs: Blobs, tmp_path: Path
+) -> None:
+    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(index, blobs, threads=1) as found:
+        series = await opened(found, stored)
+        tasks = [asyncio.create_task(found.frame(series, position)) for position in (3, 3, 4)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        tasks[2].cancel()
+        assert (await tasks[1]).shape == SHAPE[1:]
+        again = await found.frame(series, 4)
+        assert again.shape == SHAPE[1:]
+
+
+async def test_the_budget_holds_however_many_series_are_opened(
+    index: Index, blobs: Blobs, tmp_path: Path
+) -> None:
+    series_bytes = int(np.prod(SHAPE)) * 2
+    all_stored = [
+        await store_files(index, blobs, write_phantom(tmp_path / str(n), "ramp", SHAPE, study=f"s{n}"))
+        for n in range(10)
+    ]
+    async with loader(index, blobs, megabytes=3.5 * series_bytes / MEGABYTE) as found:
+        for stored in all_stored:
+            series = await opened(found, stored)
+            async with found.volume(series, coarse=False) as source:
+                assert source.shape == SHAPE
+                assert found.used_bytes <= 3.5 * series_bytes
+        segments = [one for one in found._series.values() if one.segment is not None]
+        assert len(segments) == 3
+        assert segments[-1].study_uid == all_stored[-1][0].header.study_uid
+        # The first can be read again although its memory was given back.
+        series = await opened(found, all_stored[0])
+        assert (await found.frame(series, 7)).shape == SHAPE[1:]
+
+
+async def test_a_series_over_the_budget_is_read_slice_by_slice_and_has_no_volume(
+    index: Index, blobs: Blobs, tmp_path: Path
+) -> None:
+    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "letter", SHAPE))
+    truth = phantom_values("letter", SHAPE)
+    frame_bytes = SHAPE[1] * SHAPE[2] * 2
+    async with loader(index, blobs, megabytes=6 * frame_bytes / MEGABYTE) as found:
+        series = await opened(found, stored)
+        for position in (0, 39, 20, 21, 22):
+            frame = await found.frame(series, position)
+            assert series.scale is not None
+            assert (frame * series.scale.slope + series.scale.intercept == truth[position]).all()
+            assert found.used_bytes <= 6 * frame_bytes
+        with pytest.raises(Exhausted, match="MB of memory"):
+            async with found.volume(series, coarse=True):
+                pass
+        assert (await found.frame(series, 1)).shape == SHAPE[1:]
+
+
+async def test_a_volume_in_use_is_not_evicted(index: Index, blobs: Blobs, tmp_path: Path) -> None:
+    first = await store_files(index, blobs, write_phantom(tmp_path / "a", "ramp", SHAPE, study="a"))
+    second = await store_files(index, blobs, write_phantom(tmp_path / "b", "ramp", SHAPE, study="b"))
+    size = int(np.prod(SHAPE)) * 2
+    async with loader(index, blobs, megabytes=1.5 * size / MEGABYTE) as found:
+        async with found.volume(await opened(found, first), coarse=False) as source:
+            with pytest.raises(Exhausted):
+                async with found.volume(await opened(found, second), coarse=False):
+                    pass
+            assert (FOLDER / source.shm_name).exists()
+        async with found.volume(await opened(found, second), coarse=False) as source:
+            assert source.shape == SHAPE
+
+
+async def test_a_coarse_volume_is_there_before_the_whole(index: Index, blobs: Blobs, tmp_path: Path) -> None:
+    shape = (160, 128, 128)
+    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", shape))
+    async with loader(index, blobs, threads=1) as found:
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=True):
+            assert series.segment is not None
+            ready = series.segment.ready.copy()
+            assert ready[::COARSE_STEP].all()
+            assert not ready.all()
+        async with found.volume(series, coarse=False):
+            assert series.segment.ready.all()
+
+
+async def test_a_broken_frame_is_told_and_the_rest_is_loaded(
+    index: Index, blobs: Blobs, tmp_path: Path
+) -> None:
+    paths = write_phantom(tmp_path / "in", "letter", SHAPE)
+    stored = await store_files(index, blobs, paths)
+    # The object loses its pixels after it was indexed, as on a failing disk.
+    broken = stored[11]
+    lame = BrokenBlobs(blobs, broken.sha256)
+    async with loader(index, lame) as found:  # type: ignore[arg-type]
+        series = await opened(found, stored)
+        with pytest.raises(Invalid) as caught:
+            await found.frame(series, 11)
+        assert caught.value.message.endswith(".")
+        async with found.volume(series, coarse=False):
+            assert series.segment is not None
+            assert len(np.unique(series.segment.voxels[11])) == 1
+        assert found.progress(series).broken == {"12": caught.value.message}
+        assert found.progress(series).state == "complete"
+        with pytest.raises(Invalid):
+            await found.frame(series, 11)
+        assert (await found.frame(series, 12)).shape == SHAPE[1:]
+
+
+class BrokenBlobs:
+    """Blobs of which one is cut short."""
+
+    def __init__(self, blobs: Blobs, sha256: str) -> None:
+        self._blobs = blobs
+        self._sha256 = sha256
+
+    def read(self, sha256: str, offset: int, length: int) -> bytes:
+        found = self._blobs.read(sha256, offset, length)
+        return found[:100] if sha256 == self._sha256 else found
+
+
+async def test_new_objects_of_a_series_are_seen(
+    index: Index, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sivr.services.loading.REVALIDATE_S", 0.0)
+    paths = write_phantom(tmp_path / "in", "ramp", SHAPE)
+    stored = await store_files(index, blobs, paths[:20])
+    async with loader(index, blobs) as found:
+        series = await opened(found, stored)
+        assert series.total == 20
+        async with found.volume(series, coarse=False) as source:
+            await store_files(index, blobs, paths[20:])
+            grown = await opened(found, stored)
+            assert grown.total == 40
+            assert (FOLDER / source.shm_name).exists(), "a picture is being made from it"
+            async with found.volume(grown, coarse=False) as whole:
+                assert whole.shape == SHAPE
+        assert not (FOLDER / source.shm_name).exists()
+        assert await opened(found, stored) is grown
+
+
+async def test_what_is_not_there_is_not_found(index: Index, blobs: Blobs, tmp_path: Path) -> None:
+    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", (3, 8, 8)))
+    async with loader(index, blobs) as found:
+        with pytest.raises(NotFound):
+            await found.open("1.2.3", "4.5.6")
+        series = await opened(found, stored)
+        with pytest.raises(NotFound):
+            await found.frame(series, 3)
+        with pytest.raises(NotFound):
+            series.position_of("1.2.3", 1)
+        with pytest.raises(NotFound):
+            series.position_of(stored[0].header.instance_uid, 2)
+
+
+async def test_objects_that_can_only_be_read_whole_are_read_once(
+    index: Index, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    shape = (12, 32, 32)
+    path = write_phantom(tmp_path / "in", "letter", shape, multi_frame=True)[0]
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(path)
+    stored = await store_files(index, blobs, [path])
+    assert all(not frame.parts for frame in stored[0].header.frames)
+    opened_files = 0
+    real = blobs.open
+
+    def counted(sha256: str) -> object:
+        nonlocal opened_files
+        opened_files += 1
+        return real(sha256)
+
+    monkeypatch.setattr(blobs, "open", counted)
+    async with loader(index, blobs) as found:
+        series = await opened(found, stored)
+        frames = await asyncio.gather(*(found.frame(series, position) for position in (3, 9, 0)))
+        truth = phantom_values("letter", shape)
+        assert series.scale is not None
+        assert (frames[1] * series.scale.slope + series.scale.intercept == truth[9]).all()
+        async with found.volume(series, coarse=False):
+            pass
+        assert opened_files == 1
