@@ -59,8 +59,12 @@ class NodeSessions:
         self._lock = asyncio.Lock()
 
     def verified(self, actor: Actor, tokens: Iterable[str]) -> tuple[Grant, ...]:
-        """The grants in these tokens; raises Unauthenticated or Forbidden when one is not good here."""
-        found = []
+        """The grants in these tokens that are good here; raises Forbidden when none of them is.
+
+        Those that ran out are left out: a viewer shows all it has, old ones among them.
+        """
+        found: list[Grant] = []
+        reason = ""
         for number, token in enumerate(tokens):
             if number >= MAX_GRANTS:
                 raise TooLarge(f"At most {MAX_GRANTS} grants can be shown at once.")
@@ -68,10 +72,14 @@ class NodeSessions:
                 grant = grant_from_claims(self._verifier.verify(token))
             except Unauthenticated as error:
                 # The person is known; it is the permission that is not good.
-                raise Forbidden(f"A grant is not valid on this node: {error.message}") from error
+                reason = f"No grant shown is valid on this node: {error.message}"
+                continue
             if grant.actor != actor.id:
-                raise Forbidden("A grant was given to somebody else.")
+                reason = "The grant was given to somebody else."
+                continue
             found.append(grant)
+        if reason and not found:
+            raise Forbidden(reason, {"reason": "grant_invalid"})
         return tuple(found)
 
     async def open(

@@ -118,7 +118,12 @@ class VolumeService:
         function: TransferFunction | None = None
         window = given.window
         if method == "volume_rendered":
+            own = await self._window(series)
             function = preset_for(given.preset, _modality(series))
+            if function.relative:
+                window = window or own
+            elif window is not None:
+                function, window = moved(function, own, window), None
         else:
             window = window or await self._window(series)
         return VolumeView(
@@ -221,6 +226,16 @@ class VolumeService:
     async def _window(self, series: OpenSeries) -> Window:
         window = await default_window_of(self._loader, series)
         return window if window is not None else Window(128.0, 256.0)
+
+
+def moved(function: TransferFunction, own: Window, wanted: Window) -> TransferFunction:
+    """The transfer function moved as the window was moved from the series' own: brighter, darker, steeper."""
+    factor = wanted.width / own.width
+    points = tuple(
+        ((value - own.center) * factor + wanted.center, red, green, blue, opacity)
+        for value, red, green, blue, opacity in function.points
+    )
+    return msgspec.structs.replace(function, points=points)
 
 
 def _grid(series: OpenSeries) -> VolumeGrid:

@@ -1,0 +1,50 @@
+"""The transfer functions a viewer can name."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from sivr.api.routing import Routes
+from sivr.model.presets import DEFAULT_OF_MODALITY, PRESETS
+
+routes = Routes()
+
+
+class PresetItem(msgspec.Struct, frozen=True):
+    """A named transfer function; points are (value, red, green, blue, opacity)."""
+
+    name: str
+    label: str
+    modalities: tuple[str, ...]
+    default_for: tuple[str, ...]
+    relative: bool
+    """True where values are fractions of the window, False where they are modality values."""
+    points: tuple[tuple[float, float, float, float, float], ...]
+
+
+class PresetList(msgspec.Struct, frozen=True):
+    """All presets."""
+
+    items: tuple[PresetItem, ...]
+
+
+_LIST = PresetList(
+    tuple(
+        PresetItem(
+            name=preset.name,
+            label=preset.label,
+            modalities=preset.modalities,
+            default_for=tuple(m for m, name in DEFAULT_OF_MODALITY.items() if name == preset.name),
+            relative=preset.function.relative,
+            points=preset.function.points,
+        )
+        for preset in PRESETS.values()
+    )
+)
+
+
+@routes.get("/presets", summary="Named transfer functions for rendered3d", response=PresetList)
+async def presets(request: web.Request) -> PresetList:
+    """The same for everybody."""
+    return _LIST
