@@ -12,16 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sivr.errors import Conflict, NotFound
 from sivr.model.directory import NewPatient, Patient, PatientChange, PatientSearch
-from sivr.model.names import folded, folded_number, name_parts, search_words
+from sivr.model.names import folded, folded_number, name_parts
 from sivr.store.audit import By, record
 from sivr.store.database import Database
+from sivr.store.patient_search import find_rows
 from sivr.store.schema.columns import now
 from sivr.store.schema.toplevel import patient, patient_name
 
-# Greater than every character that follows a prefix, so a prefix is the range between it and prefix + this.
-_LAST = "\U0010ffff"
-_COUNTED = 10_000
-"""More matches than this are not counted one by one: nobody pages that far."""
 _CHANGED = "Somebody else changed this patient's record in the meantime. Please reload and try again."
 _COLUMNS = [patient.c[name] for name in Patient.__struct_fields__]
 
@@ -42,21 +39,8 @@ class Patients:
 
         The count stops at 10 000.
         """
-        conditions = _conditions(search)
-        matches = sa.select(patient.c.id).where(*conditions).limit(_COUNTED)
-        counted = sa.select(sa.func.count()).select_from(matches.subquery())
-        page = (
-            sa.select(*_COLUMNS)
-            .where(*conditions)
-            .order_by(patient.c.sort_key, patient.c.id)
-            .limit(search.limit)
-            .offset(search.offset)
-        )
         async with self._database.connect() as connection:
-            total = await connection.scalar(counted) or 0
-            rows = (
-                (await connection.execute(page)).all() if total > search.offset or total == _COUNTED else []
-            )
+            rows, total = await find_rows(connection, search, _COLUMNS)
         return [Patient(**row._mapping) for row in rows], total
 
     async def create(self, new: NewPatient, by: By) -> Patient:
@@ -113,30 +97,6 @@ class Patients:
         except sa.exc.IntegrityError as error:
             # Somebody took the number between our look and our write.
             raise _taken({}) from error
-
-
-def _conditions(search: PatientSearch) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    for spellings in search_words(search.query):
-        named = sa.or_(*(_begins(patient_name.c.part, spelling) for spelling in spellings))
-        ids: Any = sa.select(patient_name.c.patient_id).where(named)
-        number = folded_number(spellings[0])
-        if any(letter.isdigit() for letter in number):
-            ids = ids.union(sa.select(patient.c.id).where(_begins(patient.c.insurance_folded, number)))
-        conditions.append(patient.c.id.in_(ids))
-    if search.birth_date is not None:
-        conditions.append(patient.c.birth_date == search.birth_date)
-    number = folded_number(search.insurance_number)
-    if number:
-        conditions.append(_begins(patient.c.insurance_folded, number))
-    if not conditions and search.query.strip():
-        # Only punctuation was typed: that begins no name.
-        conditions.append(sa.false())
-    return conditions
-
-
-def _begins(column: sa.Column[str], prefix: str) -> sa.ColumnElement[bool]:
-    return sa.and_(column >= prefix, column < prefix + _LAST)
 
 
 def _insurance_key(issuer: str, number: str) -> str | None:
