@@ -202,6 +202,7 @@ def test_sequences_nested_thousands_deep(defined: bool) -> None:
     open_sequence = struct.pack("<HH2sHL", 0x5200, 0x9229, b"SQ", 0, 0xFFFFFFFF)
     nested = (open_sequence + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)) * 5000
     if defined:
+        nested = struct.pack("<HHL", 0xFFFE, 0xE000, len(nested)) + nested
         nested = struct.pack("<HH2sHL", 0x5200, 0x9229, b"SQ", 0, len(nested)) + nested
     with pytest.raises(Invalid, match="nests sequences too deep"):
         read_header(head[:place] + nested + (head[place:] if defined else b""))
