@@ -357,10 +357,10 @@ def _even(heights: Array, gaps: Array, warnings: list[str]) -> tuple[Array, floa
     even = np.arange(count) * mean
     if (np.abs(heights - even) <= max(SPACING_TOLERANCE * mean, POSITION_TOLERANCE_MM)).all():
         return even, mean
-    least, greatest, median = float(gaps.min()), float(gaps.max()), float(np.median(gaps))
-    step = least if total / least <= 2 * count else median
-    slices = round(total / step) + 1
-    if slices > UNEVEN_LIMIT * count or slices < 2:
+    # The smallest distance becomes that of the grid, so that no frame is skipped.
+    least, greatest = float(gaps.min()), float(gaps.max())
+    slices = round(total / least) + 1
+    if slices > UNEVEN_LIMIT * count:
         raise _Refused(f"The distance between frames is too uneven: from {least:.2f} to {greatest:.2f} mm.")
     step = total / (slices - 1)
     warnings.append(
