@@ -18,7 +18,7 @@ from sivr.services.toplevel import open_toplevel as open_services
 
 @asynccontextmanager
 async def open_toplevel(settings: Toplevel) -> AsyncIterator[web.Application]:
-    """The toplevel role's application."""
+    """The toplevel's application on its database."""
     rules = SessionRules(
         access_token_s=settings.access_token_s,
         session_days=settings.session_days,

@@ -1,0 +1,30 @@
+"""The institution's application: all its nouns together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from sivr.api import findings, grants, institution_sessions, nodes, notices, studies
+from sivr.api.app import build_app
+from sivr.api.institution import INSTITUTION
+from sivr.api.institution_sessions import institution_authentication
+from sivr.crypto import Verifier
+from sivr.services.institution import InstitutionServices
+
+routes = institution_sessions.routes.join(
+    studies.routes, findings.routes, nodes.routes, grants.routes, notices.routes
+)
+
+
+def institution_app(
+    services: InstitutionServices, tokens: Verifier, web_origins: Iterable[str] = ()
+) -> web.Application:
+    """The aiohttp application of an institution on open services."""
+    origins = frozenset(web_origins)
+    authenticate = institution_authentication(services.sessions, services.id, tokens, origins)
+    checks = {"database": services.database.health}
+    app = build_app("institution", routes, authenticate, web_origins=origins, checks=checks)
+    app[INSTITUTION] = services
+    return app

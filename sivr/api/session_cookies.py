@@ -1,0 +1,19 @@
+"""The cookie that stands for a bearer on plain GETs of one institution or node."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+
+def cookie_name(role: str, own_id: str) -> str:
+    """Cookies ignore ports, so the name tells the role and the id."""
+    return f"__Host-sivr-{role}-{own_id}"
+
+
+def set_cookie(response: web.StreamResponse, name: str, secret: str, max_age_s: int) -> None:
+    """Give the browser a secret that scripts cannot read; ``max_age_s`` 0 takes it away."""
+    # Written by hand: http.cookies does not know Partitioned before Python 3.14.
+    response.headers.add(
+        "Set-Cookie",
+        f"{name}={secret}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=None; Partitioned",
+    )

@@ -1,0 +1,60 @@
+"""Everything an institution needs, opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from sivr.crypto import SigningKey
+from sivr.services.findings import FindingService
+from sivr.services.grants import GrantService
+from sivr.services.node_sessions import NodeSessions
+from sivr.services.nodes import NodeSeed, NodeService
+from sivr.services.studies import StudyService
+from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.database import Database
+from sivr.store.findings import FindingStore
+from sivr.store.nodes import Nodes as NodeStore
+from sivr.store.schema.institution import cookie_session
+from sivr.store.studies import StudyStore
+
+
+class InstitutionServices(msgspec.Struct, frozen=True):
+    """The services of one institution."""
+
+    id: str
+    name: str
+    database: Database
+    studies: StudyService
+    findings: FindingService
+    nodes: NodeService
+    grants: GrantService
+    sessions: NodeSessions
+
+
+@asynccontextmanager
+async def open_institution_services(
+    database_url: str,
+    *,
+    institution_id: str,
+    name: str,
+    key: SigningKey,
+    seeds: Iterable[NodeSeed] = (),
+) -> AsyncIterator[InstitutionServices]:
+    """Open the institution's database and services; nodes of the configuration file are made known."""
+    async with Database(database_url, "institution") as database:
+        studies, nodes = StudyStore(database), NodeStore(database)
+        node_service = NodeService(nodes)
+        await node_service.seed(seeds)
+        yield InstitutionServices(
+            id=institution_id,
+            name=name,
+            database=database,
+            studies=StudyService(studies, nodes, institution_id),
+            findings=FindingService(FindingStore(database), studies),
+            nodes=node_service,
+            grants=GrantService(studies, nodes, institution_id, name, key),
+            sessions=NodeSessions(CookieSessionRows(database, cookie_session), institution_id, {}),
+        )

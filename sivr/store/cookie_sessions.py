@@ -1,0 +1,44 @@
+"""Sessions of browsers at an institution or node; their content is the service's business."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sivr.store.database import Database
+from sivr.store.schema.columns import now
+
+
+class CookieSessionRows:
+    """Rows of one role's ``cookie_session`` table."""
+
+    def __init__(self, database: Database, table: sa.Table) -> None:
+        self._database = database
+        self._table = table
+
+    async def save(self, key: str, body: bytes, expires: int) -> None:
+        """Insert or replace; ``expires`` is Unix time in seconds. Expired sessions go at the same time."""
+        moment = datetime.fromtimestamp(expires, UTC)
+
+        async def work(connection: AsyncConnection) -> None:
+            gone = sa.or_(self._table.c.hash == key, self._table.c.expires_at < now())
+            await connection.execute(self._table.delete().where(gone))
+            await connection.execute(self._table.insert().values(hash=key, body=body, expires_at=moment))
+
+        await self._database.write(work)
+
+    async def find(self, key: str) -> bytes | None:
+        """The body of a session that has not expired."""
+        query = sa.select(self._table.c.body).where(
+            self._table.c.hash == key, self._table.c.expires_at >= now()
+        )
+        async with self._database.connect() as connection:
+            found: bytes | None = await connection.scalar(query)
+            return found
+
+    async def remove(self, key: str) -> None:
+        """End a session; absent ones are fine."""
+        async with self._database.begin() as connection:
+            await connection.execute(self._table.delete().where(self._table.c.hash == key))
