@@ -61,6 +61,8 @@ class Phantom(msgspec.Struct, frozen=True):
     noise_hu: float = 0.0
     texture_hu: float = 0.0
     """Soft, cloudy variation inside values of soft tissue."""
+    folds: bool = False
+    """Whether the brain has gyri and sulci."""
     description: str = ""
     body_part: str = "PHANTOM"
     windows: tuple[tuple[int, int, str], ...] = ((40, 400, "SOFT TISSUE"),)
@@ -84,6 +86,7 @@ LETTER: tuple[Body, ...] = (
 the left, the long arm at the head. A bright ball before the long arm is the nose: front is there."""
 
 _SCALP, _BONE, _BRAIN, _CSF = 45, 1100, 34, 6
+_BRAIN_BODY = Ellipsoid((0.0, 10.0, 12.0), (62.5, 82.5, 73.0), _BRAIN)
 _HEAD: tuple[Body, ...] = (
     Ellipsoid((0.0, 10.0, 10.0), (75.0, 95.0, 88.0), _SCALP),
     Ellipsoid((0.0, -60.0, -55.0), (52.0, 38.0, 50.0), _SCALP),
@@ -92,7 +95,7 @@ _HEAD: tuple[Body, ...] = (
     Ellipsoid((-77.0, 8.0, -30.0), (6.0, 14.0, 22.0), _SCALP - 30),
     Ellipsoid((77.0, 8.0, -30.0), (6.0, 14.0, 22.0), _SCALP - 30),
     Ellipsoid((0.0, 10.0, 12.0), (69.0, 89.0, 80.0), _BONE),
-    Ellipsoid((0.0, 10.0, 12.0), (62.5, 82.5, 73.0), _BRAIN),
+    _BRAIN_BODY,
     Ellipsoid((0.0, -42.0, -68.0), (46.0, 36.0, 24.0), _BONE - 300),
     Ellipsoid((0.0, -40.0, -66.0), (39.0, 30.0, 20.0), _SCALP),
     Ellipsoid((0.0, 40.0, -90.0), (16.0, 15.0, 50.0), _BONE - 200),
@@ -156,7 +159,8 @@ _PHANTOMS: dict[str, Phantom] = {
         (3.0, 0.5, 0.5),
         _HEAD,
         noise_hu=4.0,
-        texture_hu=5.0,
+        texture_hu=3.0,
+        folds=True,
         description="CT head, phantom",
         body_part="HEAD",
         windows=_HEAD_WINDOWS,
@@ -169,7 +173,8 @@ _RECORDS: dict[str, Phantom] = {
         (180.0 / slices, 0.5, 0.5),
         _HEAD,
         noise_hu=9.0,
-        texture_hu=5.0,
+        texture_hu=3.0,
+        folds=True,
         description=f"Benchmark record {letter}",
         body_part="HEAD",
         windows=_HEAD_WINDOWS,
@@ -268,6 +273,8 @@ def _slice(name: str, phantom: Phantom, k: int) -> Array:
     hu = np.full((rows, columns), phantom.background_hu, np.int16)
     for body in phantom.bodies:
         _paint(hu, body, x, y, z)
+    if phantom.folds:
+        _fold(hu, x, y, z)
     if phantom.texture_hu:
         tissue = (hu > -200) & (hu < 400)
         cloud = _cloud(x, y, z) * phantom.texture_hu
@@ -298,10 +305,27 @@ def _paint(hu: Array, body: Body, x: Array, y: Array, z: float) -> None:
 
 
 def _cloud(x: Array, y: Array, z: float) -> Array:
-    """A smooth field of -1..1 made of a few waves: folds and marbling without randomness."""
-    folds = np.sin(0.55 * x + 1.7 * np.sin(0.11 * z))[None, :] * np.sin(0.48 * y + 0.21 * z)[:, None]
-    marbling = np.sin(0.13 * x + 0.05 * z)[None, :] + np.sin(0.17 * y - 0.07 * z)[:, None]
-    return np.asarray(0.5 * folds + 0.25 * marbling)
+    """A smooth field of -1..1 made of a few waves: marbling without randomness."""
+    coarse = np.sin(0.09 * x + 0.05 * z)[None, :] + np.sin(0.11 * y - 0.07 * z)[:, None]
+    fine = np.sin(0.23 * x + 1.7 * np.sin(0.11 * z))[None, :] * np.sin(0.19 * y + 0.21 * z)[:, None]
+    return np.asarray(0.25 * coarse + 0.5 * fine)
+
+
+def _fold(hu: Array, x: Array, y: Array, z: float) -> None:
+    """Grey matter around the brain and along the sulci, fluid in them: where winding waves cross zero."""
+    cx, cy, cz = _BRAIN_BODY.center
+    rx, ry, rz = _BRAIN_BODY.radii
+    room = np.float32(((z - cz) / rz) ** 2)
+    if room >= 1:
+        return
+    depth = ((x - cx) / rx)[None, :] ** 2 + ((y - cy) / ry)[:, None] ** 2 + room
+    brain = (hu == _BRAIN) & (depth > 0.62)
+    waves = np.sin(0.33 * x[None, :] + (2.4 * np.sin(0.12 * y + 0.10 * z))[:, None])
+    waves += np.sin(0.29 * y[:, None] + (2.6 * np.sin(0.14 * x - 0.08 * z))[None, :])
+    np.abs(waves, out=waves)
+    reach = np.clip((depth - 0.62) / 0.3, 0.0, 1.0)
+    hu[brain & ((waves < 0.55 * reach) | (depth > 0.93))] = _BRAIN + 6
+    hu[brain & ((waves < 0.2 * reach) | (depth > 0.985))] = _CSF + 4
 
 
 _noise_pool: dict[float, Array] = {}

@@ -82,7 +82,7 @@ def _grey(values: Array, display: FrameDisplay, window: Window | None, voi_lut_i
         level = _looked_up(modality, table) / ((1 << table.bits) - 1)
     else:
         level = window_levels(modality, window or _full_range(modality))
-    level = np.floor(np.clip(level, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    level = np.floor(np.clip(np.nan_to_num(level, nan=0.0), 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     return 255 - level if display.invert else level
 
 

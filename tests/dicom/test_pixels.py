@@ -17,7 +17,8 @@ from sivr.errors import Invalid
 from sivr.model.studies import InstanceHeader
 from tests.dicom import reference
 
-# pydicom decodes these otherwise: it reads a big endian palette as little endian (its twin is compared below), and 32-bit color is shown with 16.
+# pydicom decodes these otherwise: it reads a big endian palette as little endian (its twin's is
+# compared below), and 32-bit color is shown with 16.
 OTHERWISE = {"OBXXXX1A_expb.dcm", "SC_rgb_rle_32bit.dcm", "SC_rgb_rle_32bit_2frame.dcm"}
 
 
