@@ -19,9 +19,9 @@ from sivr.services.node_sessions import NodeSessions
 
 routes = Routes()
 
-_GRANTS = "sivr.grants"
-_SESSION = "sivr.session"
-_TOKEN_EXPIRES = "sivr.token_expires"  # noqa: S105 - the name of a slot, not a secret
+_GRANTS = web.RequestKey("sivr.grants", tuple[Grant, ...])
+_SESSION = web.RequestKey("sivr.session", str)
+_TOKEN_EXPIRES = web.RequestKey("sivr.token_expires", int)
 GRANT_HEADER = "Sivr-Grant"
 
 
@@ -67,13 +67,12 @@ def cookie_name(node_id: str) -> str:
 
 def grants_of(request: web.Request) -> tuple[Grant, ...]:
     """The verified grants of the request, from its session or its headers."""
-    found: tuple[Grant, ...] = request.get(_GRANTS, ())
-    return found
+    return request.get(_GRANTS) or ()
 
 
 def session_of(request: web.Request) -> str:
     """What tells this viewer's requests from those of others."""
-    return str(request.get(_SESSION, ""))
+    return request.get(_SESSION) or ""
 
 
 def node_authentication(

@@ -19,6 +19,7 @@ from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
 from sivr.model.rendering import Picture, Viewport
 from sivr.services import slices
+from sivr.services.annotations import burned_in, technique
 from sivr.services.contents import default_window_of, first_renderable
 from sivr.services.loading import SeriesLoader
 from sivr.services.newest import Newest
@@ -100,12 +101,17 @@ class PictureService:
         loaded = time.perf_counter()
         stored, number = series.header_of(position)
         window = given.window or await self._window(series, position)
+        own = stored.header.frames[number].display.windows
+        used = window or (own[0] if own else None)
 
         def make() -> Picture:
             begun = time.perf_counter()
             pixels = slices.in_viewport(
                 slices.shown(stored.header, number, values, window, given.invert), given.viewport
             )
+            if "technique" in given.annotation:
+                lines = technique(stored.header, position + 1, series.total, used)
+                pixels = burned_in(pixels, lines)
             rendered = time.perf_counter()
             body = codec.encode(pixels, media_type, given.quality)
             encoded = time.perf_counter()

@@ -78,8 +78,10 @@ def not_modified(request: web.Request, tag: str) -> web.Response | None:
     )
 
 
-def picture_response(request: web.Request, picture: Picture, tag: str, given: Parameters) -> web.Response:
-    """A picture with everything a viewer must know of it.
+def picture_response(
+    picture: Picture, tag: str, given: Parameters, annotations: Sequence[str] = ()
+) -> web.Response:
+    """A picture with everything a viewer must know of it; ``annotations`` are those this resource can make.
 
     An incomplete volume carries no ETag and must not be kept: the next answer may show more.
     """
@@ -95,7 +97,7 @@ def picture_response(request: web.Request, picture: Picture, tag: str, given: Pa
         headers["Server-Timing"] = ", ".join(
             f"{name};dur={spent:.2f}" for name, spent in picture.timing_ms.items()
         )
-    warnings = [*_warnings(given), *picture.warnings]
+    warnings = [*_warnings(given, annotations), *picture.warnings]
     if warnings:
         headers["Warning"] = ", ".join(f'299 sivr "{sentence}"' for sentence in warnings)
     return web.Response(body=picture.body, content_type=picture.media_type, headers=headers)
@@ -110,9 +112,9 @@ def quality_of(picture: Picture, given: Parameters) -> str:
     return f"lossy q{picture.quality}" if picture.media_type in LOSSY else "lossy"
 
 
-def _warnings(given: Parameters) -> list[str]:
+def _warnings(given: Parameters, can_do: Sequence[str]) -> list[str]:
     """PS3.18 8.3.5.1.1: annotation keywords that could not be honored."""
-    ignored = (*given.unknown_annotation, *given.annotation)
+    ignored = (*given.unknown_annotation, *(word for word in given.annotation if word not in can_do))
     if not ignored:
         return []
     return [f"The following annotation values are not supported: {', '.join(ignored)}"]

@@ -22,6 +22,7 @@ from sivr.api.routing import Routes
 from sivr.errors import Invalid, NotAcceptable, NotFound
 from sivr.model.parameters import FRAME_MEDIA_TYPES, Parameters, choose_part_type
 from sivr.model.rendering import Picture
+from sivr.services.annotations import SUPPORTED
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import position_in_series
 
@@ -91,7 +92,7 @@ async def _one(
     if known is not None:
         return known
     picture = await pictures.frame(series, position, given, chosen, session=session_of(request))
-    return picture_response(request, picture, tag, given)
+    return picture_response(picture, tag, given, SUPPORTED)
 
 
 async def _several(
@@ -131,7 +132,7 @@ async def _thumbnail(request: web.Request, series: OpenSeries, position: int | N
     known = not_modified(request, tag)
     if known is not None:
         return known
-    return picture_response(request, await pictures.thumbnail(series, position, given, chosen), tag, given)
+    return picture_response(await pictures.thumbnail(series, position, given, chosen), tag, given)
 
 
 @routes.get("/studies/{study}/thumbnail", summary="A small picture of a study", media_types=FRAME_MEDIA_TYPES)
@@ -139,6 +140,7 @@ async def study_thumbnail(request: web.Request) -> web.StreamResponse:
     """Of the first series that can be shown."""
     study = allowed_study(request)
     imaging = request.app[IMAGING]
+    parameters(request, "thumbnail")
     for series_uid in await imaging.source.series_uids(study):
         try:
             return await _thumbnail(request, await imaging.loader.open(study, series_uid), None)

@@ -157,4 +157,4 @@ async def _answer(request: web.Request, series: OpenSeries, resource: VolumeReso
         return known
     make = volumes.volume if resource == "rendered3d" else volumes.plane
     picture = await make(series, given, chosen, session=session_of(request))
-    return picture_response(request, picture, tag, given)
+    return picture_response(picture, tag, given)
