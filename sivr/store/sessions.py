@@ -145,16 +145,6 @@ class Sessions:
 
         await self._database.write(work)
 
-    async def session_of(self, token_hash: str, user_id: str) -> str:
-        """Id of the user's session a token belongs to; empty when it is not this user's."""
-        query = (
-            sa.select(session.c.id)
-            .join(refresh_token)
-            .where(refresh_token.c.hash == token_hash, session.c.user_id == user_id)
-        )
-        async with self._database.connect() as connection:
-            return await connection.scalar(query) or ""
-
     async def _is_innocent(self, connection: AsyncConnection, token: sa.Row[tuple[object, ...]]) -> bool:
         family = refresh_token.c.session_id == token.session_id
         newest, siblings = (
