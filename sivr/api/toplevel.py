@@ -12,7 +12,7 @@ from sivr.services.toplevel import ToplevelServices
 
 TOPLEVEL = web.AppKey("sivr.toplevel", ToplevelServices)
 WEB_ORIGINS = web.AppKey("sivr.toplevel.web_origins", frozenset[str])
-_SESSION_ID = "sivr.session_id"
+_SESSION_ID = web.RequestKey("sivr.toplevel.session_id", str)
 
 
 def services(request: web.Request) -> ToplevelServices:
@@ -27,7 +27,8 @@ def address(request: web.Request) -> str:
 
 def session_id(request: web.Request) -> str:
     """The session that the request's access token belongs to; empty where it names none."""
-    return str(request.get(_SESSION_ID, ""))
+    found: str = request.get(_SESSION_ID, "")
+    return found
 
 
 def require_own_page(request: web.Request) -> None:
@@ -47,5 +48,5 @@ async def authenticate(request: web.Request) -> Actor:
     if token is None:
         raise Unauthenticated("Please log in.")
     claims = services(request).verifier.verify(token)
-    request[_SESSION_ID] = claims.get("sid", "")
+    request[_SESSION_ID] = str(claims.get("sid", ""))
     return actor_from_claims(claims)

@@ -83,11 +83,20 @@ async def open_toplevel(
         )
 
 
-async def create_user(database_url: str, new: NewUser, *, must_change_password: bool = False) -> User:
+async def create_user(
+    database_url: str,
+    new: NewUser,
+    *,
+    must_change_password: bool = False,
+    institutions: Iterable[NewInstitution] = (),
+) -> User:
     """Add a user by the sysadmin's command line, whether or not the toplevel runs.
+
+    ``institutions`` are those of the configuration file, which may not have been started yet.
 
     Raises Invalid, Conflict when the login is taken, Unavailable.
     """
     # No token is signed on this way, so any key will do.
-    async with open_toplevel(database_url, SigningKey.generate(), "toplevel") as services:
+    key = SigningKey.generate()
+    async with open_toplevel(database_url, key, "toplevel", institutions=institutions) as services:
         return await services.users.add(new, CONFIGURATION, must_change_password=must_change_password)
