@@ -46,6 +46,9 @@ class TransferFunction(msgspec.Struct, frozen=True):
     ambient: float = 0.2
     diffuse: float = 0.8
     specular: float = 0.2
+    relative: bool = False
+    """Values are not modality values but fractions, 0 and 1 being the ends of the view's window; without a
+    window, the darkest value of the volume and the one that all but its brightest voxels stay below."""
 
 
 class VolumeView(msgspec.Struct, frozen=True):

@@ -1,0 +1,99 @@
+"""Where pictures are drawn, and how they come back."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from OpenGL import GL
+
+from sivr.errors import Canceled
+
+Pixels = npt.NDArray[np.uint8]
+
+KEPT = 6
+BAND_PIXELS = 512 * 96
+"""A picture is drawn in bands of about this many pixels, so that it can be abandoned in between."""
+
+
+class Canvas:
+    """An 8-bit RGBA framebuffer. Its first row is the picture's top row."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.texture = int(GL.glGenTextures(1))
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self.texture)
+        GL.glTexImage2D(
+            GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None
+        )
+        GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR)
+        self.framebuffer = int(GL.glGenFramebuffers(1))
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.framebuffer)
+        GL.glFramebufferTexture2D(
+            GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, self.texture, 0
+        )
+
+    def delete(self) -> None:
+        """Give it back."""
+        GL.glDeleteFramebuffers(1, [self.framebuffer])
+        GL.glDeleteTextures([self.texture])
+
+
+class Easel:
+    """Draws with the current program, and reads pictures back; keeps a few canvases."""
+
+    def __init__(self) -> None:
+        self._canvases: OrderedDict[tuple[int, int], Canvas] = OrderedDict()
+        # A core context draws nothing without a vertex array, even an empty one.
+        GL.glBindVertexArray(GL.glGenVertexArrays(1))
+        GL.glDisable(GL.GL_DEPTH_TEST)
+        GL.glDisable(GL.GL_BLEND)
+        GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
+        self.max_size = int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
+
+    def draw(self, width: int, height: int, check: Callable[[], None] | None = None) -> None:
+        """Run the current program over a picture; ``check`` is called between bands and may raise Canceled."""
+        self._bind(width, height)
+        GL.glViewport(0, 0, width, height)
+        rows = max(16, BAND_PIXELS // width) if check else height
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        try:
+            for top in range(0, height, rows):
+                if check and top:
+                    GL.glFinish()
+                    check()
+                GL.glScissor(0, top, width, min(rows, height - top))
+                GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
+        except Canceled:
+            GL.glFinish()
+            raise
+        finally:
+            GL.glDisable(GL.GL_SCISSOR_TEST)
+
+    def enlarge(self, size: tuple[int, int], to: tuple[int, int]) -> None:
+        """Stretch the picture drawn at ``size`` (width, height) smoothly to a canvas of another size."""
+        source = self._bind(*size)
+        target = self._bind(*to)
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, source.framebuffer)
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, target.framebuffer)
+        GL.glBlitFramebuffer(0, 0, *size, 0, 0, *to, GL.GL_COLOR_BUFFER_BIT, GL.GL_LINEAR)
+
+    def read(self, width: int, height: int, color: bool) -> Pixels:
+        """The picture as (h, w) gray or (h, w, 3)."""
+        canvas = self._bind(width, height)
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, canvas.framebuffer)
+        out = np.empty((height, width, 4), np.uint8)
+        GL.glReadPixels(0, 0, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, out)
+        return np.ascontiguousarray(out[..., :3] if color else out[..., 0])
+
+    def _bind(self, width: int, height: int) -> Canvas:
+        canvas = self._canvases.get((width, height))
+        if canvas is None:
+            while len(self._canvases) >= KEPT:
+                self._canvases.popitem(last=False)[1].delete()
+            canvas = self._canvases[width, height] = Canvas(width, height)
+        self._canvases.move_to_end((width, height))
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, canvas.framebuffer)
+        return canvas

@@ -1,0 +1,265 @@
+"""Rays through volume textures: composite with shading, projections, planes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from OpenGL import GL
+
+from sivr.errors import Invalid, TooLarge
+from sivr.gl import camera
+from sivr.gl.picture import Easel, Pixels
+from sivr.gl.program import Program
+from sivr.gl.textures import BRICK, EXTREME_BRICKS, TextureCache, VolumeTexture, distance_texture
+from sivr.gl.transfer import ENTRIES, placed, table_of, visible_values
+from sivr.kernels.bricks import distance_field, occupied_bricks
+from sivr.model.pixels import Window
+from sivr.model.presets import preset_for
+from sivr.model.rendering import Method, PlaneView, TransferFunction, VolumeView
+
+Check = Callable[[], None]
+
+FULL_STEP = 0.5
+"""Ray step of a finished picture, in voxels of the finest axis; drafts take one."""
+FLAT = 0.02
+"""Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
+DISTANCES_KEPT = 4
+FUNCTIONS = {"linear": 0, "linear-exact": 1, "sigmoid": 2}
+_DEFINES: dict[Method, tuple[str, ...]] = {
+    "maximum_ip": ("MAXIMUM",),
+    "minimum_ip": ("MINIMUM",),
+    "average_ip": (),
+}
+_OPPOSITE: dict[Method, Method] = {
+    "maximum_ip": "minimum_ip",
+    "minimum_ip": "maximum_ip",
+    "average_ip": "average_ip",
+}
+
+
+class Raycaster:
+    """Draws views of volumes with one context; everything compiled is kept."""
+
+    def __init__(self, textures: TextureCache) -> None:
+        self._textures = textures
+        self._easel = Easel()
+        self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
+        self._table = int(GL.glGenTextures(1))
+
+    def volume(self, volume: VolumeTexture, view: VolumeView, check: Check | None = None) -> Pixels:
+        """A picture of the whole volume: (h, w, 3) when composite, else (h, w).
+
+        Drafts are drawn at half the size, and composites from half resolution. Raises Canceled when ``check``
+        does, TooLarge for more pixels than the device can draw.
+        """
+        self._refuse_size(view.width, view.height)
+        size = (view.width, view.height)
+        if view.draft:
+            size = (max(1, -(-view.width // 2)), max(1, -(-view.height // 2)))
+        color = view.method == "volume_rendered"
+        if not volume.slices_ready:
+            return _black(view.width, view.height, color)
+        if color:
+            self._use_composite(volume, view, size)
+        else:
+            self._use_projection(volume, view, size)
+        self._easel.draw(*size, check)
+        if size != (view.width, view.height):
+            self._easel.enlarge(size, (view.width, view.height))
+        return self._easel.read(view.width, view.height, color)
+
+    def plane(self, volume: VolumeTexture, view: PlaneView, check: Check | None = None) -> Pixels:
+        """A picture of a plane or slab: (h, w), black outside the volume."""
+        self._refuse_size(view.width, view.height)
+        if view.method == "volume_rendered":
+            raise Invalid("A plane is shown by its maximum, minimum or average, not by a transfer function.")
+        if not np.isfinite(view.slab_mm) or view.slab_mm < 0:
+            raise Invalid("The thickness of the slab must be 0 mm or more.")
+        if not volume.slices_ready:
+            return _black(view.width, view.height, False)
+        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+        spacing = 1.0 / float(np.linalg.norm(rays.direction * (np.asarray(volume.factors)[::-1])))
+        samples = max(1, min(4096, round(view.slab_mm / spacing)))
+        step = view.slab_mm / samples if samples > 1 else 0.0
+        method, defines = self._projection(volume, view.method)
+        program = self._program("plane.frag", defines)
+        self._set_rays(program, rays, volume.shape, (1.0, 1.0))
+        self._set_values(program, volume, view.window, view.invert)
+        program.set(samples=samples, step=step)
+        self._bind(program, volume=(0, GL.GL_TEXTURE_3D, volume.handle))
+        self._easel.draw(view.width, view.height, check)
+        return self._easel.read(view.width, view.height, color=False)
+
+    def _use_composite(self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]) -> None:
+        function = view.transfer_function or preset_for("", "")
+        window = view.window
+        if function.relative:
+            ends = (
+                (window.center - window.width / 2, window.center + window.width / 2)
+                if window is not None
+                else volume.typical_range()
+            )
+            function = placed(function, ends)
+        half = volume.half(self._textures.budget_bytes) if view.draft else None
+        halved = 2 if half is not None else 1
+        factors = (volume.factors[0] * halved, volume.factors[1] * halved, volume.factors[2] * halved)
+        shape = tuple(-(-n // halved) for n in volume.shape)
+        affine = camera.lps_from_texel(volume.source.lps_from_ijk, factors)
+        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, affine)
+        finest = float(np.linalg.norm(affine[:3, :3], axis=0).min())
+        step = finest * (1.0 if view.draft else FULL_STEP)
+        table = table_of(function, step)
+        distances = self._distances(volume, function)
+        program = self._program("composite.frag", ("HALF",) if half is not None else ())
+        scale = (view.width / size[0], view.height / size[1])
+        self._set_rays(program, rays, shape, scale)
+        texel_scale, texel_offset = volume.value_scale
+        # The first and last entries of the table lie at the centers of its first and last texels.
+        per_value = (ENTRIES - 1) / ENTRIES / (table.high - table.low)
+        program.set(
+            brick=BRICK / halved,
+            table_scale=(
+                texel_scale * per_value,
+                (texel_offset - table.low) * per_value + 0.5 / ENTRIES,
+            ),
+            lps_from_gradient=rays.lps_from_gradient,
+            step=float(step),
+            flat=float(FLAT * (table.high - table.low) / abs(texel_scale)),
+            light=(function.ambient, function.diffuse, function.specular),
+            toward=rays.toward,
+        )
+        self._upload_table(table.colors)
+        self._bind(
+            program,
+            volume=(0, GL.GL_TEXTURE_3D, half if half is not None else volume.handle),
+            distance=(1, GL.GL_TEXTURE_3D, distances),
+            table=(2, GL.GL_TEXTURE_2D, self._table),
+        )
+
+    def _use_projection(self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]) -> None:
+        window = view.window or _range_window(*volume.value_range())
+        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+        method, defines = self._projection(volume, view.method)
+        program = self._program("projection.frag", defines)
+        self._set_rays(program, rays, volume.shape, (view.width / size[0], view.height / size[1]))
+        self._set_values(program, volume, window, invert=False)
+        largest = method == "maximum_ip"
+        program.set(brick=float(BRICK * EXTREME_BRICKS), floor=_floor(volume, window, largest))
+        # Made before anything is bound: making it binds unit 0.
+        extremes = volume.handle if method == "average_ip" else volume.extremes(largest)
+        self._bind(
+            program,
+            volume=(0, GL.GL_TEXTURE_3D, volume.handle),
+            extremes=(1, GL.GL_TEXTURE_3D, extremes),
+        )
+
+    def _projection(self, volume: VolumeTexture, method: Method) -> tuple[Method, tuple[str, ...]]:
+        """The method as seen by texels, and the program's defines: a negative slope turns values around."""
+        if volume.source.slope < 0:
+            method = _OPPOSITE[method]
+        defines = _DEFINES[method]
+        if volume.padding_texel is not None and method != "maximum_ip":
+            defines = (*defines, "PADDED")
+        return method, defines
+
+    def _distances(self, volume: VolumeTexture, function: TransferFunction) -> int:
+        key = (function.points,)
+        known = volume.distances.get(key)
+        if known is not None and known[0] == volume.version:
+            volume.distances.move_to_end(key)
+            return known[1]
+        if known is not None:
+            GL.glDeleteTextures([known[1]])
+        low, high = volume.brick_ranges()
+        flags, first, step = visible_values(function)
+        slope, intercept = volume.source.slope, volume.source.intercept
+        if slope < 0:
+            flags = flags[::-1]
+            first += step * len(flags)
+        occupied = occupied_bricks(low, high, flags, (first - intercept) / slope, step / abs(slope))
+        handle = distance_texture(distance_field(occupied))
+        volume.distances[key] = (volume.version, handle)
+        while len(volume.distances) > DISTANCES_KEPT:
+            GL.glDeleteTextures([volume.distances.popitem(last=False)[1][1]])
+        return handle
+
+    def _upload_table(self, colors: npt.NDArray[np.float32]) -> None:
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._table)
+        GL.glTexImage2D(
+            GL.GL_TEXTURE_2D, 0, GL.GL_RGBA32F, ENTRIES, 1, 0, GL.GL_RGBA, GL.GL_FLOAT, colors
+        )
+        for name, value in (
+            (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_EDGE),
+            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_EDGE),
+        ):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
+
+    def _set_rays(
+        self, program: Program, rays: camera.Rays, shape: tuple[int, ...], pixel: tuple[float, float]
+    ) -> None:
+        program.use()
+        program.set(
+            size=(float(shape[2]), float(shape[1]), float(shape[0])),
+            origin=rays.origin, right=rays.right, down=rays.down, direction=rays.direction, pixel=pixel,
+        )  # fmt: skip
+
+    def _set_values(self, program: Program, volume: VolumeTexture, window: Window, invert: bool) -> None:
+        if not window.width > 0 or not np.isfinite([window.center, window.width]).all():
+            raise Invalid("The width of a window must be more than 0.")
+        padding = volume.padding_texel
+        program.set(
+            value_scale=volume.value_scale,
+            padding=-1e9 if padding is None else padding,
+            center=float(window.center),
+            width=float(window.width),
+            function=FUNCTIONS[window.function],
+            invert=int(invert),
+        )
+
+    def _bind(self, program: Program, **textures: tuple[int, Any, int]) -> None:
+        for name, (unit, kind, handle) in textures.items():
+            GL.glActiveTexture(GL.GL_TEXTURE0 + unit)
+            GL.glBindTexture(kind, handle)
+            program.set(**{name: unit})
+        GL.glActiveTexture(GL.GL_TEXTURE0)
+
+    def _program(self, name: str, defines: tuple[str, ...]) -> Program:
+        program = self._programs.get((name, defines))
+        if program is None:
+            program = self._programs[name, defines] = Program(name, defines)
+        program.use()
+        return program
+
+    def _refuse_size(self, width: int, height: int) -> None:
+        if width < 1 or height < 1:
+            raise Invalid("A picture must have at least one pixel.")
+        if max(width, height) > self._easel.max_size:
+            raise TooLarge(f"Pictures end at {self._easel.max_size} pixels per side on this machine.")
+
+
+def _black(width: int, height: int, color: bool) -> Pixels:
+    return np.zeros((height, width, 3) if color else (height, width), np.uint8)
+
+
+def _range_window(low: float, high: float) -> Window:
+    return Window((low + high) / 2, max(high - low, 1e-6), "linear-exact")
+
+
+def _floor(volume: VolumeTexture, window: Window, largest: bool) -> float:
+    """The texel that the window shows black (white) already, where the search for more (less) may begin."""
+    beyond = -1e9 if largest else 1e9
+    if window.function == "sigmoid":
+        return beyond
+    center, width = window.center, window.width
+    if window.function == "linear":
+        center, width = center - 0.5, width - 1
+    slope = volume.source.slope
+    end = center - width / 2 if largest == (slope > 0) else center + width / 2
+    scale, offset = volume.value_scale
+    return (end - offset) / scale
+

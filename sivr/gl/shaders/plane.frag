@@ -1,0 +1,44 @@
+#version 330 core
+// A plane through a volume, or the maximum, minimum or mean of a slab around it.
+#include "ray.glsl"
+#include "window.glsl"
+
+uniform vec2 u_value_scale;   // modality value = texel * x + y
+uniform float u_padding;      // texels up to this are not image
+uniform int u_samples;        // across the slab
+uniform float u_step;         // mm between them
+
+out vec4 color;
+
+void main() {
+    vec3 origin = ray_origin();
+    float best = 0.0;
+    float count = 0.0;
+    for (int n = 0; n < u_samples; ++n) {
+        float distance = (float(n) - 0.5 * float(u_samples - 1)) * u_step;
+        vec3 at = origin + distance * u_direction;
+        // A hair outside is still inside: pixel-aligned planes lie exactly on the border.
+        if (any(lessThan(at, vec3(-1e-3))) || any(greaterThan(at, u_size + 1e-3))) continue;
+        at = clamp(at, vec3(0.5), u_size - 0.5);
+#ifdef PADDED
+        if (texelFetch(u_volume, ivec3(min(at, u_size - 1.0)), 0).r <= u_padding) continue;
+#endif
+        float texel = texture(u_volume, at / u_size).r;
+#if defined(MAXIMUM)
+        best = count > 0.0 ? max(best, texel) : texel;
+#elif defined(MINIMUM)
+        best = count > 0.0 ? min(best, texel) : texel;
+#else
+        best += texel;
+#endif
+        count += 1.0;
+    }
+    if (count == 0.0) {
+        color = vec4(0.0, 0.0, 0.0, 1.0);
+        return;
+    }
+#if !defined(MAXIMUM) && !defined(MINIMUM)
+    best /= count;
+#endif
+    color = vec4(vec3(windowed(best * u_value_scale.x + u_value_scale.y)), 1.0);
+}
