@@ -1,0 +1,150 @@
+"""Speaking HTTP to another SIVR server: the outbox's way to the institution, and a client for scripts."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from sivr import errors
+from sivr.crypto import SigningKey
+from sivr.errors import Invalid, SivrError, Unavailable
+from sivr.model.archive import StudyNotice
+
+TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 10.0
+TOKEN_S = 60
+_MAX_ANSWER_BYTES = 512 * 1024 * 1024
+
+_KINDS: dict[int, type[SivrError]] = {
+    400: errors.Invalid,
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    406: errors.NotAcceptable,
+    409: errors.Conflict,
+    410: errors.Gone,
+    413: errors.TooLarge,
+    415: errors.Unsupported,
+    429: errors.TooMany,
+    503: errors.Unavailable,
+}
+
+
+def client_tls(ca: Path | None) -> ssl.SSLContext:
+    """Verification by this authority, or by the system's list; never none. Raises Invalid."""
+    try:
+        return ssl.create_default_context(cafile=str(ca) if ca else None)
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(f"The certificate authority {ca} cannot be read.") from error
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return msgspec.json.decode(self.body) if self.body else None
+
+
+class Client:
+    """Requests to SIVR servers; cookies are kept per server. Errors come as the domain's words."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: object = None,
+        data: bytes | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request; raises the error that the answer's status stands for, Unavailable when none comes."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        body: Any = data
+        if json is not None:
+            body = msgspec.json.encode(json)
+            sent["Content-Type"] = "application/json"
+        if body is not None and len(body) > 1 << 20:
+            body = _pieces(body)
+        try:
+            async with self._session.request(method, url, data=body, headers=sent, params=params) as answer:
+                content = await answer.content.read(_MAX_ANSWER_BYTES)
+                while not answer.content.at_eof():
+                    content += await answer.content.read(_MAX_ANSWER_BYTES)
+                    if len(content) > _MAX_ANSWER_BYTES:
+                        raise Invalid(f"The answer of {_host(url)} is too large.")
+                found = Answer(answer.status, answer.headers, content)
+        except aiohttp.ClientSSLError as error:
+            raise Unavailable(f"The certificate of {_host(url)} is not trusted.") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"{_host(url)} does not answer.") from error
+        if found.status >= 400:
+            raise _error(url, found)
+        return found
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), 1 << 18):
+        yield body[start : start + (1 << 18)]
+
+
+def _host(url: str) -> str:
+    return url.split("/")[2] if url.count("/") >= 2 else url
+
+
+def _error(url: str, answer: Answer) -> SivrError:
+    detail, details = f"{_host(url)} answered {answer.status}.", {}
+    if answer.headers.get("Content-Type", "").startswith("application/problem+json"):
+        try:
+            details = answer.json()
+        except msgspec.DecodeError:
+            details = {}
+        detail = str(details.get("detail", detail))
+    return _KINDS.get(answer.status, errors.Unavailable)(detail, details)
+
+
+@asynccontextmanager
+async def open_client(ca: Path | None = None, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Client]:
+    """A client that verifies servers by this authority, or by the system's list."""
+    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=client_tls(ca)),
+        timeout=timeout,
+        # Hosts that are plain addresses get their cookies too.
+        cookie_jar=aiohttp.CookieJar(unsafe=True),
+    ) as session:
+        yield Client(session)
+
+
+class InstitutionPeer:
+    """The institution as its node sees it."""
+
+    def __init__(self, client: Client, url: str, institution_id: str, node_id: str, key: SigningKey) -> None:
+        self._client = client
+        self._url = url
+        self._institution = institution_id
+        self._node = node_id
+        self._key = key
+
+    async def post_notice(self, notice: StudyNotice) -> None:
+        """Tell the state of a study; raises Unavailable, or what the institution refuses with."""
+        claims = {"iss": self._node, "aud": self._institution, "sub": self._node}
+        token = self._key.sign(claims, TOKEN_S)
+        await self._client.ask("POST", f"{self._url}/notices", json=notice, token=token)

@@ -1,0 +1,118 @@
+"""Indexing: messages become index rows; a message is removed only together with its work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from sivr.dicom.read import read_header
+from sivr.errors import Invalid, SivrError
+from sivr.model.ingest import Message
+from sivr.model.studies import InstanceHeader
+from sivr.store.blobs import Blobs
+from sivr.store.index import Index
+from sivr.store.queue import Queue
+
+log = logging.getLogger("sivr.indexing")
+
+BATCH = 16
+LEASE_S = 60.0
+IDLE_S = 1.0
+
+
+class Indexer:
+    """One worker; several may run, in this process and in others on the same database."""
+
+    def __init__(self, queue: Queue, index: Index, blobs: Blobs, indexed: Callable[[str], None]) -> None:
+        self._queue = queue
+        self._index = index
+        self._blobs = blobs
+        self._indexed = indexed
+        self.name = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+
+    async def once(self) -> int:
+        """Index one batch; how many messages were taken."""
+        taken = await self._queue.claim(self.name, BATCH, LEASE_S)
+        if not taken:
+            return 0
+        done: list[tuple[Message, InstanceHeader]] = []
+        try:
+            for one in taken:
+                try:
+                    header = await asyncio.to_thread(self._read, one)
+                except Invalid as error:
+                    # What is broken stays broken; a person has to look.
+                    await self._queue.fail(one, self.name, error.message, final=True)
+                except SivrError as error:
+                    await self._queue.fail(one, self.name, error.message)
+                except Exception as error:
+                    log.exception("index", extra={"instance": one.instance_uid})
+                    await self._queue.fail(one, self.name, f"Unexpected: {type(error).__name__}.")
+                else:
+                    done.append((one, header))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._queue.release(taken, self.name))
+            raise
+        await self._write(done)
+        return len(taken)
+
+    async def _write(self, done: list[tuple[Message, InstanceHeader]]) -> None:
+        if not done:
+            return
+        try:
+            count = await self._index.add(done, self.name)
+        except SivrError as error:
+            for one, _ in done:
+                await self._queue.fail(one, self.name, error.message)
+            return
+        except Exception as error:
+            if len(done) == 1:
+                log.exception("index", extra={"instance": done[0][0].instance_uid})
+                await self._queue.fail(done[0][0], self.name, f"Unexpected: {type(error).__name__}.")
+            else:
+                # One poisonous message must not take the others with it.
+                for single in done:
+                    await self._write([single])
+            return
+        for study_uid in dict.fromkeys(one.study_uid for one, _ in done):
+            self._indexed(study_uid)
+        log.info("indexed", extra={"instances": count})
+
+    def _read(self, one: Message) -> InstanceHeader:
+        with self._blobs.open(one.sha256) as file:
+            return read_header(file)
+
+    async def run(self, wake: asyncio.Event) -> None:
+        """Index until canceled; ``wake`` tells that there is something to do."""
+        while True:
+            try:
+                busy = await self.once()
+            except SivrError as error:
+                log.warning("indexing waits", extra={"reason": error.message})
+                busy = 0
+            if busy < BATCH:
+                wake.clear()
+                try:
+                    await asyncio.wait_for(wake.wait(), IDLE_S)
+                except TimeoutError:
+                    continue
+
+
+@asynccontextmanager
+async def running(workers: list[Indexer], wakes: list[asyncio.Event]) -> AsyncIterator[None]:
+    """The workers at work until the context ends."""
+    tasks = [
+        asyncio.create_task(worker.run(wake), name=f"indexer {worker.name}")
+        for worker, wake in zip(workers, wakes, strict=True)
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

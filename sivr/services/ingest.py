@@ -1,0 +1,114 @@
+"""Everything that takes objects in on a render node, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sivr.services.indexing import Indexer, running
+from sivr.services.outbox import Institution, OutboxSender
+from sivr.services.uploads import UploadLimits, UploadService
+from sivr.store.blobs import Blobs
+from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.database import Database
+from sivr.store.inbox import Inbox
+from sivr.store.index import Index
+from sivr.store.outbox import Outbox
+from sivr.store.queue import Queue
+from sivr.store.schema.render import cookie_session
+from sivr.store.uploads import Uploads
+
+log = logging.getLogger("sivr.ingest")
+
+ABANDONED_S = 24 * 3600.0
+"""An object without a row is swept away when nobody has claimed it for so long."""
+
+
+class Ingest(msgspec.Struct, frozen=True):
+    """The services and stores of a node's ingest."""
+
+    database: Database
+    blobs: Blobs
+    index: Index
+    queue: Queue
+    outbox: Outbox
+    uploads: UploadService
+    sessions: CookieSessionRows
+    limits: UploadLimits
+
+    async def storage_health(self) -> str:
+        """Empty when objects can be stored, else why not."""
+        return await asyncio.to_thread(self.blobs.health, self.limits.free_disk_bytes)
+
+
+@asynccontextmanager
+async def open_ingest(
+    database_url: str,
+    folder: Path,
+    *,
+    node_id: str,
+    institution: Institution,
+    limits: UploadLimits,
+    workers: int = 2,
+    unfinished_s: float = 7 * 86400.0,
+) -> AsyncIterator[Ingest]:
+    """Open a node's database and folder, sweep what a crash left, start indexers and the outbox."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(database_url, "render"))
+        blobs = await asyncio.to_thread(Blobs, folder / "blobs")
+        inbox = await asyncio.to_thread(Inbox, folder / "inbox")
+        uploads, queue = Uploads(database), Queue(database)
+        index, outbox = Index(database), Outbox(database)
+        await _sweep(uploads, inbox, blobs, unfinished_s)
+        tell = asyncio.Event()
+        wakes = [asyncio.Event() for _ in range(workers)]
+
+        def stored() -> None:
+            for wake in wakes:
+                wake.set()
+
+        def indexed(study_uid: str) -> None:
+            tell.set()
+
+        indexers = [Indexer(queue, index, blobs, indexed) for _ in wakes]
+        await stack.enter_async_context(running(indexers, wakes))
+        sender = OutboxSender(outbox, index, institution, node_id)
+        await stack.enter_async_context(_task(sender.run(tell)))
+        yield Ingest(
+            database=database,
+            blobs=blobs,
+            index=index,
+            queue=queue,
+            outbox=outbox,
+            uploads=UploadService(uploads, inbox, blobs, limits, stored),
+            sessions=CookieSessionRows(database, cookie_session),
+            limits=limits,
+        )
+
+
+async def _sweep(uploads: Uploads, inbox: Inbox, blobs: Blobs, unfinished_s: float) -> None:
+    """Remove parts that nobody came back for, and objects whose acknowledgment never happened."""
+    forgotten = await asyncio.to_thread(inbox.remove_older_than, unfinished_s)
+    abandoned = 0
+    for sha256 in await asyncio.to_thread(lambda: list(blobs.hashes(older_than_s=ABANDONED_S))):
+        if not await uploads.is_accepted(sha256):
+            await asyncio.to_thread(blobs.remove, sha256)
+            abandoned += 1
+    if forgotten or abandoned:
+        log.info("swept", extra={"unfinished_uploads": forgotten, "abandoned_objects": abandoned})
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,154 @@
+"""The way from a node to its institution: whole states of studies, at least once, newest revision only."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from sivr.dicom.volume import stack
+from sivr.errors import SivrError
+from sivr.model.archive import NoticeInstance, NoticeSeries, StudyNotice
+from sivr.model.ingest import Delivery
+from sivr.store.index import Index, StoredInstance
+from sivr.store.outbox import Outbox
+
+log = logging.getLogger("sivr.outbox")
+
+LEASE_S = 120.0
+IDLE_S = 1.0
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 60.0
+
+
+class Institution(Protocol):
+    """Who is told."""
+
+    async def post_notice(self, notice: StudyNotice) -> None:
+        """Tell it; raises when it does not answer or refuses."""
+
+
+def study_date(text: str) -> datetime.date | None:
+    """A DICOM DA value (PS3.5 6.2) as a date; None where it is none."""
+    digits = text.strip().replace(".", "")
+    try:
+        return datetime.datetime.strptime(digits, "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def study_time(text: str) -> str:
+    """A DICOM TM value as HH:MM:SS; empty where it is none."""
+    digits = text.strip().replace(":", "").split(".")[0]
+    if not digits.isascii() or not digits.isdigit() or len(digits) not in (2, 4, 6):
+        return ""
+    padded = digits.ljust(6, "0")
+    return f"{padded[:2]}:{padded[2:4]}:{padded[4:]}"
+
+
+def notice_of(node_id: str, delivery: Delivery, stored: Sequence[StoredInstance]) -> StudyNotice:
+    """The state of a study as its institution is told it. Blocking: for threads."""
+    by_series: dict[str, list[StoredInstance]] = defaultdict(list)
+    for one in stored:
+        by_series[one.header.series_uid].append(one)
+    first = min((one.header for one in stored), key=lambda one: (one.study_date, one.study_time))
+    series = [_series(uid, members) for uid, members in by_series.items()]
+    series.sort(key=lambda one: (one.number is None, one.number or 0, one.series_uid))
+    return StudyNotice(
+        node_id=node_id,
+        study_uid=delivery.study_uid,
+        revision=delivery.revision,
+        patient_id=delivery.patient_id,
+        patient_issuer=delivery.patient_issuer,
+        study_date=study_date(first.study_date),
+        study_time=study_time(first.study_time),
+        description=first.study_description,
+        accession_number=first.accession_number,
+        modalities=tuple(sorted({one.modality for one in series if one.modality})),
+        size_bytes=sum(one.size_bytes for one in stored),
+        series=tuple(series),
+        instances=tuple(
+            NoticeInstance(
+                instance_uid=one.header.instance_uid,
+                series_uid=one.header.series_uid,
+                md5=one.md5,
+                sha256=one.sha256,
+                size_bytes=one.size_bytes,
+            )
+            for one in stored
+        ),
+    )
+
+
+def _series(uid: str, members: Sequence[StoredInstance]) -> NoticeSeries:
+    header = members[0].header
+    order = stack([one.header for one in members])
+    return NoticeSeries(
+        series_uid=uid,
+        modality=header.modality,
+        number=header.series_number,
+        description=header.series_description,
+        body_part=header.body_part,
+        instance_count=len(members),
+        frame_count=sum(len(one.header.frames) for one in members),
+        renderable=bool(order.frames),
+        has_volume=order.volume is not None,
+        why_no_volume=order.why_no_volume,
+    )
+
+
+class OutboxSender:
+    """Sends what is due; several processes of one node may run one each."""
+
+    def __init__(self, outbox: Outbox, index: Index, institution: Institution, node_id: str) -> None:
+        self._outbox = outbox
+        self._index = index
+        self._institution = institution
+        self._node_id = node_id
+
+    async def once(self) -> bool:
+        """Send one study if one is due; whether one was."""
+        delivery = await self._outbox.claim(LEASE_S)
+        if delivery is None:
+            return False
+        try:
+            stored = await self._index.study(delivery.study_uid)
+            notice = await asyncio.to_thread(notice_of, self._node_id, delivery, stored)
+            await self._institution.post_notice(notice)
+        except SivrError as error:
+            wait_s = min(FIRST_RETRY_S * 2 ** min(delivery.attempts - 1, 10), LAST_RETRY_S)
+            wait_s *= random.uniform(0.8, 1.2)  # noqa: S311
+            await self._outbox.failed(delivery, error.message, wait_s)
+            log.warning(
+                "the institution was not told",
+                extra={"study": delivery.study_uid, "reason": error.message, "retry_s": round(wait_s, 1)},
+            )
+        else:
+            await self._outbox.done(delivery)
+            log.info("told", extra={"study": delivery.study_uid, "revision": delivery.revision})
+        return True
+
+    async def run(self, wake: asyncio.Event) -> None:
+        """Send until canceled."""
+        while True:
+            try:
+                busy = await self.once()
+            except SivrError as error:
+                log.warning("outbox waits", extra={"reason": error.message})
+                busy = False
+            except Exception:
+                # One study that cannot be told must not silence the others; its lease brings it back later.
+                log.exception("outbox")
+                busy = False
+            if not busy:
+                wake.clear()
+                try:
+                    await asyncio.wait_for(wake.wait(), IDLE_S)
+                except TimeoutError:
+                    continue
+                # Objects of one study come in a stream; tell of several at once.
+                await asyncio.sleep(0.3)

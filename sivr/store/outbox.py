@@ -1,0 +1,106 @@
+"""The outbox: studies whose institution has not been told their newest revision."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sivr.model.ingest import Delivery, OutboxEntry, OutboxState
+from sivr.store.database import Database
+from sivr.store.schema.columns import now
+from sivr.store.schema.render import outbox, study
+
+_SHOWN = 500
+
+
+class Outbox:
+    """Deliveries of one node: at least once, newest state only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, lease_s: float) -> Delivery | None:
+        """The delivery that has been due longest, or None."""
+        moment = now()
+        oldest = (
+            sa.select(outbox.c.study_uid)
+            .where(
+                outbox.c.available_at <= moment,
+                sa.or_(outbox.c.leased_until.is_(None), outbox.c.leased_until < moment),
+            )
+            .order_by(outbox.c.available_at)
+            .limit(1)
+        )
+        due = oldest.with_for_update(skip_locked=True)
+        taken = (
+            outbox.update()
+            .where(outbox.c.study_uid.in_(due))
+            .values(leased_until=moment + timedelta(seconds=lease_s), attempts=outbox.c.attempts + 1)
+            .returning(outbox.c.study_uid, outbox.c.attempts)
+        )
+
+        async def work(connection: AsyncConnection) -> Delivery | None:
+            row = (await connection.execute(taken)).one_or_none()
+            if row is None:
+                return None
+            owner = (
+                await connection.execute(
+                    sa.select(study.c.revision, study.c.patient_id, study.c.patient_issuer).where(
+                        study.c.study_uid == row.study_uid
+                    )
+                )
+            ).one()
+            return Delivery(
+                row.study_uid, owner.revision, row.attempts, owner.patient_id, owner.patient_issuer
+            )
+
+        # Mostly nothing is due, and looking must not take the write lock.
+        async with self._database.connect() as connection:
+            if await connection.scalar(oldest) is None:
+                return None
+        return await self._database.write(work)
+
+    async def done(self, sent: Delivery) -> None:
+        """The institution knows this revision; a newer one stays due."""
+
+        async def work(connection: AsyncConnection) -> None:
+            mine = outbox.c.study_uid == sent.study_uid
+            await connection.execute(outbox.delete().where(mine, outbox.c.revision <= sent.revision))
+            await connection.execute(
+                outbox.update()
+                .where(mine)
+                .values(leased_until=None, attempts=0, reason="", available_at=now())
+            )
+
+        await self._database.write(work)
+
+    async def failed(self, tried: Delivery, reason: str, retry_s: float) -> None:
+        """Try again later."""
+        moment = now()
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(
+                outbox.update()
+                .where(outbox.c.study_uid == tried.study_uid)
+                .values(
+                    leased_until=None,
+                    reason=reason[:1000],
+                    available_at=moment + timedelta(seconds=retry_s),
+                    changed_at=moment,
+                )
+            )
+
+        await self._database.write(work)
+
+    async def state(self) -> OutboxState:
+        """What the institution has yet to be told, and why it was not."""
+        columns = outbox.c
+        query = sa.select(
+            columns.study_uid, columns.revision, columns.attempts, columns.reason, columns.available_at
+        )
+        async with self._database.connect() as connection:
+            total = await connection.scalar(sa.select(sa.func.count()).select_from(outbox)) or 0
+            rows = (await connection.execute(query.order_by(columns.available_at).limit(_SHOWN))).all()
+        return OutboxState(total, tuple(OutboxEntry(*row) for row in rows))
