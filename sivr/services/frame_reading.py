@@ -32,8 +32,12 @@ class FrameReader:
         stored, number = series.header_of(position)
         frames = stored.header.frames
         if number < len(frames) and frames[number].parts:
-            return {position: guarded(lambda: self._read_one(stored, number))}
+            return {position: self.read_frame(stored, number)}
         return self._read_all(series, stored, position)
+
+    def read_frame(self, stored: StoredInstance, number: int) -> Array | str:
+        """One frame (from 0) that can be read alone."""
+        return guarded(lambda: self._read_one(stored, number))
 
     def _read_one(self, stored: StoredInstance, number: int) -> Array:
         parts = stored.header.frames[number].parts

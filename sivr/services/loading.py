@@ -40,6 +40,8 @@ ACTIVE_S = 30.0
 REVALIDATE_S = 2.0
 """How long the stored state of a series is believed before it is asked for again."""
 RETRY_S = 5.0
+OPEN_BEHIND_S = 0.01
+"""Head start of the very first picture of a series before all the others are thought of."""
 MAX_OPEN_SERIES = 48
 
 
@@ -48,6 +50,12 @@ class HeaderSource(Protocol):
 
     async def headers(self, study_uid: str, series_uid: str) -> Sequence[StoredInstance]:
         """The stored instances of a series; empty when there are none."""
+
+    async def revision(self, study_uid: str) -> int:
+        """A number that changes whenever the stored state of a study does."""
+
+    async def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> StoredInstance | None:
+        """One stored instance; None when there is none."""
 
 
 class SeriesLoader:
@@ -76,6 +84,8 @@ class SeriesLoader:
         self._retired: list[OpenSeries] = []
         self._opening: dict[tuple[str, str], asyncio.Task[OpenSeries]] = {}
         self._allocating: set[asyncio.Task[None]] = set()
+        self._behind: set[asyncio.Task[None]] = set()
+        self._glanced: set[tuple[str, str]] = set()
         self._turn = 0
         self._stack = AsyncExitStack()
 
@@ -87,7 +97,7 @@ class SeriesLoader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks: list[asyncio.Task[Any]] = [*self._allocating, *self._opening.values()]
+        tasks: list[asyncio.Task[Any]] = [*self._behind, *self._allocating, *self._opening.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -122,18 +132,24 @@ class SeriesLoader:
             task.exception()
 
     async def _open(self, key: tuple[str, str], known: OpenSeries | None) -> OpenSeries:
+        revision = await self._index.revision(key[0])
+        if known is not None and known.revision == revision:
+            known.checked = time.monotonic()
+            self._series[key] = known
+            self._series.move_to_end(key)
+            return known
         stored = await self._index.headers(*key)
         if not stored:
             self._retire(key)
             raise NotFound("There is no such series here.")
         digest = hashlib.sha256("".join(sorted(one.sha256 for one in stored)).encode()).hexdigest()[:24]
         if known is not None and known.digest == digest:
-            known.checked = time.monotonic()
+            known.checked, known.revision = time.monotonic(), revision
             self._series[key] = known
             self._series.move_to_end(key)
             return known
         series = await asyncio.to_thread(OpenSeries, *key, stored, digest)
-        series.checked = time.monotonic()
+        series.checked, series.revision = time.monotonic(), revision
         if known is not None:
             series.center = min(known.center, max(0, series.total - 1))
             self._retire(key)
@@ -164,6 +180,42 @@ class SeriesLoader:
             self._allocate_soon(series)
             self._pool.wake()
         return values
+
+    async def glance(
+        self, study_uid: str, series_uid: str, instance_uid: str, frame: int
+    ) -> tuple[StoredInstance, Array] | None:
+        """One frame (from 1) of a series nobody has opened, before the headers of all the others are read.
+
+        The series is opened and loaded behind it. None when it is open or being opened already, and where
+        anything is the matter with this frame: ``open`` and ``frame`` will say what.
+        """
+        key = (study_uid, series_uid)
+        if key in self._series or key in self._opening or key in self._glanced:
+            return None
+        self._glanced.add(key)
+        try:
+            stored = await self._index.instance(study_uid, series_uid, instance_uid)
+            if stored is None or stored.header.not_renderable or not 1 <= frame <= len(stored.header.frames):
+                return None
+            if not stored.header.frames[frame - 1].parts:
+                return None
+            values = await self._pool.urgent(partial(self._reader.read_frame, stored, frame - 1))
+        finally:
+            self._glanced.discard(key)
+        if isinstance(values, str):
+            return None
+        behind = asyncio.get_running_loop().create_task(self._open_behind(key, instance_uid, frame))
+        self._behind.add(behind)
+        behind.add_done_callback(self._behind.discard)
+        return stored, values
+
+    async def _open_behind(self, key: tuple[str, str], instance_uid: str, frame: int) -> None:
+        await asyncio.sleep(OPEN_BEHIND_S)
+        try:
+            series = await self.open(*key)
+            await self.frame(series, series.position_of(instance_uid, frame))
+        except SivrError as error:
+            log.info("not opened", extra={"series": key[1], "reason": error.message})
 
     @asynccontextmanager
     async def volume(self, series: OpenSeries, *, coarse: bool) -> AsyncIterator[VolumeSource]:

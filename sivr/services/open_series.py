@@ -71,6 +71,7 @@ class OpenSeries:
         self.asked = 0.0
         self.uses = 0
         self.checked = 0.0
+        self.revision = 0
         self.retired = False
         """True when the stored series has changed: a newer record took this one's place."""
         self.fetched = (0, 0)

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
@@ -23,7 +24,8 @@ from sivr.services.annotations import burned_in, technique
 from sivr.services.contents import default_window_of, first_renderable
 from sivr.services.loading import SeriesLoader
 from sivr.services.newest import Newest
-from sivr.services.open_series import OpenSeries
+from sivr.services.open_series import Array, OpenSeries
+from sivr.store.index import StoredInstance
 
 T = TypeVar("T")
 
@@ -73,20 +75,50 @@ class PictureService:
     def frame_tag(self, series: OpenSeries, position: int, given: Parameters, media_type: str) -> str:
         """The ETag of a picture: the same for the same pixels, known before anything is decoded."""
         stored, number = series.header_of(position)
-        display = stored.header.frames[number].display
-        own = bool(given.window or display.windows or display.voi_luts)
-        return tag(stored.sha256, str(number), "" if own else series.digest, media_type, _essence(given))
+        own = given.window is not None or _says_how(stored, number)
+        return _frame_tag(stored, number, "" if own else series.digest, given, media_type)
+
+    async def glance(
+        self,
+        study_uid: str,
+        series_uid: str,
+        instance_uid: str,
+        frame: int,
+        given: Parameters,
+        media_type: str,
+    ) -> tuple[Picture, str] | None:
+        """The first picture of a series nobody has opened yet, and its ETag; the series is opened behind it.
+
+        Made from this one object alone, so that it does not wait for the order of all the others. None where
+        that cannot be done: the usual way will do, or say what is wrong.
+        """
+        if given.annotation:
+            return None
+        started = time.perf_counter()
+        found = await self._loader.glance(study_uid, series_uid, instance_uid, frame)
+        if found is None:
+            return None
+        stored, values = found
+        number = frame - 1
+        if given.window is None and not _says_how(stored, number):
+            return None
+        self._check_size(stored, given.viewport)
+        load_ms = (time.perf_counter() - started) * 1000
+        picture = await self.in_thread(
+            partial(self._make, stored, number, values, given.window, given, media_type, (), load_ms)
+        )
+        return picture, _frame_tag(stored, number, "", given, media_type)
 
     async def frame(
         self, series: OpenSeries, position: int, given: Parameters, media_type: str, *, session: str
     ) -> Picture:
         """A picture of one frame (PS3.18 8.3.5.1); raises what goes wrong with this frame alone."""
-        self._check_size(series, position, given.viewport)
+        self._check_size(series.header_of(position)[0], given.viewport)
         key = (session, given.view) if given.view else None
         return await self._newest.run(key, lambda: self._frame(series, position, given, media_type))
 
-    def _check_size(self, series: OpenSeries, position: int, viewport: Viewport | None) -> None:
-        form = series.header_of(position)[0].header.pixel_format
+    def _check_size(self, stored: StoredInstance, viewport: Viewport | None) -> None:
+        form = stored.header.pixel_format
         if viewport is not None:
             check_size(viewport.width * viewport.height, self._max_pixels)
         elif form is not None and form.rows * form.columns > self._max_pixels:
@@ -98,46 +130,56 @@ class PictureService:
     async def _frame(self, series: OpenSeries, position: int, given: Parameters, media_type: str) -> Picture:
         started = time.perf_counter()
         values = await self._loader.frame(series, position)
-        loaded = time.perf_counter()
         stored, number = series.header_of(position)
         window = given.window or await self._window(series, position)
-        own = stored.header.frames[number].display.windows
-        used = window or (own[0] if own else None)
+        lines: tuple[str, ...] = ()
+        if "technique" in given.annotation:
+            own = stored.header.frames[number].display.windows
+            used = window or (own[0] if own else None)
+            lines = technique(stored.header, position + 1, series.total, used)
+        load_ms = (time.perf_counter() - started) * 1000
+        return await self.in_thread(
+            partial(self._make, stored, number, values, window, given, media_type, lines, load_ms)
+        )
 
-        def make() -> Picture:
-            begun = time.perf_counter()
-            pixels = slices.in_viewport(
-                slices.shown(stored.header, number, values, window, given.invert), given.viewport
-            )
-            if "technique" in given.annotation:
-                lines = technique(stored.header, position + 1, series.total, used)
-                pixels = burned_in(pixels, lines)
-            rendered = time.perf_counter()
-            body = codec.encode(pixels, media_type, given.quality)
-            encoded = time.perf_counter()
-            return Picture(
-                body=body,
-                media_type=media_type,
-                width=pixels.shape[1],
-                height=pixels.shape[0],
-                lossless=codec.is_lossless(media_type, pixels.ndim == 3, given.quality),
-                complete=True,
-                quality=given.quality or codec.JPEG_QUALITY,
-                timing_ms={
-                    "load": (loaded - started) * 1000,
-                    "queue": (begun - loaded) * 1000,
-                    "render": (rendered - begun) * 1000,
-                    "encode": (encoded - rendered) * 1000,
-                },
-            )
-
-        return await self.in_thread(make)
+    def _make(
+        self,
+        stored: StoredInstance,
+        number: int,
+        values: Array,
+        window: Window | None,
+        given: Parameters,
+        media_type: str,
+        lines: Sequence[str],
+        load_ms: float,
+    ) -> Picture:
+        """Decoded values to an encoded picture, in a thread."""
+        begun = time.perf_counter()
+        pixels = slices.shown(stored.header, number, values, window, given.invert)
+        pixels = slices.in_viewport(pixels, given.viewport)
+        if lines:
+            pixels = burned_in(pixels, lines)
+        rendered = time.perf_counter()
+        body = codec.encode(pixels, media_type, given.quality)
+        encoded = time.perf_counter()
+        return Picture(
+            body=body,
+            media_type=media_type,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            lossless=codec.is_lossless(media_type, pixels.ndim == 3, given.quality),
+            complete=True,
+            quality=given.quality or codec.JPEG_QUALITY,
+            timing_ms={
+                "load": load_ms,
+                "render": (rendered - begun) * 1000,
+                "encode": (encoded - rendered) * 1000,
+            },
+        )
 
     async def _window(self, series: OpenSeries, position: int) -> Window | None:
         """None where the file says how to show the frame, else the window of the whole series."""
-        stored, number = series.header_of(position)
-        display = stored.header.frames[number].display
-        if display.windows or display.voi_luts:
+        if _says_how(*series.header_of(position)):
             return None
         return await default_window_of(self._loader, series)
 
@@ -186,6 +228,17 @@ class PictureService:
         while self._thumbnail_bytes > THUMBNAILS_KEPT_BYTES:
             _, oldest = self._thumbnails.popitem(last=False)
             self._thumbnail_bytes -= len(oldest.body)
+
+
+def _says_how(stored: StoredInstance, number: int) -> bool:
+    """Whether the file itself says with what window or LUT to show a frame, or needs none."""
+    form = stored.header.pixel_format
+    display = stored.header.frames[number].display
+    return bool(display.windows or display.voi_luts) or (form is not None and form.color)
+
+
+def _frame_tag(stored: StoredInstance, number: int, digest: str, given: Parameters, media_type: str) -> str:
+    return tag(stored.sha256, str(number), digest, media_type, _essence(given))
 
 
 def check_size(pixels: int, most: int) -> None:

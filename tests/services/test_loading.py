@@ -9,24 +9,24 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from sivr.store.blobs import Blobs
+from sivr.store.index import StoredInstance
 
 from sivr.dicom.phantom import phantom_values, write_phantom
 from sivr.errors import Exhausted, Invalid, NotFound
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import COARSE_STEP, OpenSeries
 from sivr.services.segments import FOLDER
-from sivr.store.blobs import Blobs
-from sivr.store.index import Index, StoredInstance
-from tests.services.stored import store_files
+from tests.services.stored import Store, store_files
 
 MEGABYTE = 1024 * 1024
 SHAPE = (40, 64, 48)
 
 
-def loader(index: Index, blobs: Blobs, megabytes: float = 64, threads: int = 2) -> SeriesLoader:
+def loader(store: Store, megabytes: float = 64, threads: int = 2, blobs: Blobs | None = None) -> SeriesLoader:
     return SeriesLoader(
-        index,
-        blobs,
+        store.index,
+        blobs or store.blobs,
         node_id=f"test-{uuid4().hex}",
         budget_bytes=int(megabytes * MEGABYTE),
         threads=threads,
@@ -45,12 +45,12 @@ async def opened(found: SeriesLoader, stored: Sequence[StoredInstance]) -> OpenS
 
 @pytest.mark.parametrize("multi_frame", [False, True])
 async def test_a_series_is_loaded_and_equals_its_phantom(
-    index: Index, blobs: Blobs, tmp_path: Path, multi_frame: bool
+    store: Store, tmp_path: Path, multi_frame: bool
 ) -> None:
     paths = write_phantom(tmp_path / "in", "letter", SHAPE, multi_frame=multi_frame)
-    stored = await store_files(index, blobs, reversed(paths))
+    stored = await store_files(store, reversed(paths))
     truth = phantom_values("letter", SHAPE)
-    async with loader(index, blobs) as found:
+    async with loader(store) as found:
         series = await opened(found, stored)
         assert series.total == SHAPE[0]
         assert found.progress(series).state == "idle"
@@ -71,11 +71,9 @@ async def test_a_series_is_loaded_and_equals_its_phantom(
     assert not (FOLDER / name).exists()
 
 
-async def test_the_asked_for_comes_first_then_every_eighth_then_outward(
-    index: Index, blobs: Blobs, tmp_path: Path
-) -> None:
-    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", SHAPE))
-    async with loader(index, blobs, threads=1) as found:
+async def test_the_asked_for_comes_first_then_every_eighth_then_outward(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(store, threads=1) as found:
         series = await opened(found, stored)
         order: list[int] = []
         read = found._reader.read_into
@@ -87,16 +85,16 @@ async def test_the_asked_for_comes_first_then_every_eighth_then_outward(
         found._reader.read_into = watched  # type: ignore[method-assign, assignment]
         await found.frame(series, 21)
         await loaded(found, series)
-    coarse = [position for position in range(0, SHAPE[0], COARSE_STEP)]
+    coarse = list(range(0, SHAPE[0], COARSE_STEP))
     assert sorted(order) == sorted(set(range(SHAPE[0])) - {21})
     assert sorted(order[: len(coarse)]) == coarse
     distances = [abs(position - 21) for position in order[len(coarse) :]]
     assert distances == sorted(distances)
 
 
-async def test_one_load_serves_everybody(index: Index, blobs: Blobs, tmp_path: Path) -> None:
-    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", SHAPE))
-    async with loader(index, blobs) as found:
+async def test_one_load_serves_everybody(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(store) as found:
         many = await asyncio.gather(*(opened(found, stored) for _ in range(10)))
         assert len({id(one) for one in many}) == 1
         frames = await asyncio.gather(*(found.frame(many[0], 5) for _ in range(10)))
@@ -105,11 +103,9 @@ async def test_one_load_serves_everybody(index: Index, blobs: Blobs, tmp_path: P
         assert found.used_bytes == int(np.prod(SHAPE)) * 2 + SHAPE[0]
 
 
-async def test_who_goes_away_takes_only_his_own_request_along(
-    index: Index, blobs: Blobs, tmp_path: Path
-) -> None:
-    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", SHAPE))
-    async with loader(index, blobs, threads=1) as found:
+async def test_who_goes_away_takes_only_his_own_request_along(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(store, threads=1) as found:
         series = await opened(found, stored)
         tasks = [asyncio.create_task(found.frame(series, position)) for position in (3, 3, 4)]
         await asyncio.sleep(0)
@@ -120,15 +116,13 @@ async def test_who_goes_away_takes_only_his_own_request_along(
         assert again.shape == SHAPE[1:]
 
 
-async def test_the_budget_holds_however_many_series_are_opened(
-    index: Index, blobs: Blobs, tmp_path: Path
-) -> None:
+async def test_the_budget_holds_however_many_series_are_opened(store: Store, tmp_path: Path) -> None:
     series_bytes = int(np.prod(SHAPE)) * 2
     all_stored = [
-        await store_files(index, blobs, write_phantom(tmp_path / str(n), "ramp", SHAPE, study=f"s{n}"))
+        await store_files(store, write_phantom(tmp_path / str(n), "ramp", SHAPE, study=f"s{n}"))
         for n in range(10)
     ]
-    async with loader(index, blobs, megabytes=3.5 * series_bytes / MEGABYTE) as found:
+    async with loader(store, megabytes=3.5 * series_bytes / MEGABYTE) as found:
         for stored in all_stored:
             series = await opened(found, stored)
             async with found.volume(series, coarse=False) as source:
@@ -143,12 +137,12 @@ async def test_the_budget_holds_however_many_series_are_opened(
 
 
 async def test_a_series_over_the_budget_is_read_slice_by_slice_and_has_no_volume(
-    index: Index, blobs: Blobs, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
-    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "letter", SHAPE))
+    stored = await store_files(store, write_phantom(tmp_path / "in", "letter", SHAPE))
     truth = phantom_values("letter", SHAPE)
     frame_bytes = SHAPE[1] * SHAPE[2] * 2
-    async with loader(index, blobs, megabytes=6 * frame_bytes / MEGABYTE) as found:
+    async with loader(store, megabytes=6 * frame_bytes / MEGABYTE) as found:
         series = await opened(found, stored)
         for position in (0, 39, 20, 21, 22):
             frame = await found.frame(series, position)
@@ -161,11 +155,11 @@ async def test_a_series_over_the_budget_is_read_slice_by_slice_and_has_no_volume
         assert (await found.frame(series, 1)).shape == SHAPE[1:]
 
 
-async def test_a_volume_in_use_is_not_evicted(index: Index, blobs: Blobs, tmp_path: Path) -> None:
-    first = await store_files(index, blobs, write_phantom(tmp_path / "a", "ramp", SHAPE, study="a"))
-    second = await store_files(index, blobs, write_phantom(tmp_path / "b", "ramp", SHAPE, study="b"))
+async def test_a_volume_in_use_is_not_evicted(store: Store, tmp_path: Path) -> None:
+    first = await store_files(store, write_phantom(tmp_path / "a", "ramp", SHAPE, study="a"))
+    second = await store_files(store, write_phantom(tmp_path / "b", "ramp", SHAPE, study="b"))
     size = int(np.prod(SHAPE)) * 2
-    async with loader(index, blobs, megabytes=1.5 * size / MEGABYTE) as found:
+    async with loader(store, megabytes=1.5 * size / MEGABYTE) as found:
         async with found.volume(await opened(found, first), coarse=False) as source:
             with pytest.raises(Exhausted):
                 async with found.volume(await opened(found, second), coarse=False):
@@ -175,10 +169,10 @@ async def test_a_volume_in_use_is_not_evicted(index: Index, blobs: Blobs, tmp_pa
             assert source.shape == SHAPE
 
 
-async def test_a_coarse_volume_is_there_before_the_whole(index: Index, blobs: Blobs, tmp_path: Path) -> None:
+async def test_a_coarse_volume_is_there_before_the_whole(store: Store, tmp_path: Path) -> None:
     shape = (160, 128, 128)
-    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", shape))
-    async with loader(index, blobs, threads=1) as found:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", shape))
+    async with loader(store, threads=1) as found:
         series = await opened(found, stored)
         async with found.volume(series, coarse=True):
             assert series.segment is not None
@@ -189,15 +183,13 @@ async def test_a_coarse_volume_is_there_before_the_whole(index: Index, blobs: Bl
             assert series.segment.ready.all()
 
 
-async def test_a_broken_frame_is_told_and_the_rest_is_loaded(
-    index: Index, blobs: Blobs, tmp_path: Path
-) -> None:
+async def test_a_broken_frame_is_told_and_the_rest_is_loaded(store: Store, tmp_path: Path) -> None:
     paths = write_phantom(tmp_path / "in", "letter", SHAPE)
-    stored = await store_files(index, blobs, paths)
+    stored = await store_files(store, paths)
     # The object loses its pixels after it was indexed, as on a failing disk.
     broken = stored[11]
-    lame = BrokenBlobs(blobs, broken.sha256)
-    async with loader(index, lame) as found:  # type: ignore[arg-type]
+    lame = BrokenBlobs(store.blobs, broken.sha256)
+    async with loader(store, blobs=lame) as found:  # type: ignore[arg-type]
         series = await opened(found, stored)
         with pytest.raises(Invalid) as caught:
             await found.frame(series, 11)
@@ -225,16 +217,16 @@ class BrokenBlobs:
 
 
 async def test_new_objects_of_a_series_are_seen(
-    index: Index, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sivr.services.loading.REVALIDATE_S", 0.0)
     paths = write_phantom(tmp_path / "in", "ramp", SHAPE)
-    stored = await store_files(index, blobs, paths[:20])
-    async with loader(index, blobs) as found:
+    stored = await store_files(store, paths[:20])
+    async with loader(store) as found:
         series = await opened(found, stored)
         assert series.total == 20
         async with found.volume(series, coarse=False) as source:
-            await store_files(index, blobs, paths[20:])
+            await store_files(store, paths[20:])
             grown = await opened(found, stored)
             assert grown.total == 40
             assert (FOLDER / source.shm_name).exists(), "a picture is being made from it"
@@ -244,9 +236,9 @@ async def test_new_objects_of_a_series_are_seen(
         assert await opened(found, stored) is grown
 
 
-async def test_what_is_not_there_is_not_found(index: Index, blobs: Blobs, tmp_path: Path) -> None:
-    stored = await store_files(index, blobs, write_phantom(tmp_path / "in", "ramp", (3, 8, 8)))
-    async with loader(index, blobs) as found:
+async def test_what_is_not_there_is_not_found(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", (3, 8, 8)))
+    async with loader(store) as found:
         with pytest.raises(NotFound):
             await found.open("1.2.3", "4.5.6")
         series = await opened(found, stored)
@@ -259,7 +251,7 @@ async def test_what_is_not_there_is_not_found(index: Index, blobs: Blobs, tmp_pa
 
 
 async def test_objects_that_can_only_be_read_whole_are_read_once(
-    index: Index, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pydicom = pytest.importorskip("pydicom")
     shape = (12, 32, 32)
@@ -267,18 +259,18 @@ async def test_objects_that_can_only_be_read_whole_are_read_once(
     data = pydicom.dcmread(path)
     data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
     data.save_as(path)
-    stored = await store_files(index, blobs, [path])
+    stored = await store_files(store, [path])
     assert all(not frame.parts for frame in stored[0].header.frames)
     opened_files = 0
-    real = blobs.open
+    real = store.blobs.open
 
     def counted(sha256: str) -> object:
         nonlocal opened_files
         opened_files += 1
         return real(sha256)
 
-    monkeypatch.setattr(blobs, "open", counted)
-    async with loader(index, blobs) as found:
+    monkeypatch.setattr(store.blobs, "open", counted)
+    async with loader(store) as found:
         series = await opened(found, stored)
         frames = await asyncio.gather(*(found.frame(series, position) for position in (3, 9, 0)))
         truth = phantom_values("letter", shape)

@@ -37,12 +37,18 @@ _INSTANCE = "/studies/{study}/series/{series}/instances/{instance}"
 )
 async def rendered_frames(request: web.Request) -> web.StreamResponse:
     """One frame as a picture, a list of frames as parts."""
-    study = allowed_study(request)
-    series = await request.app[IMAGING].loader.open(study, uid(request, "series"))
+    study, series_uid, instance = allowed_study(request), uid(request, "series"), uid(request, "instance")
     numbers = frame_numbers(request)
     given = parameters(request, "rendered")
-    positions = [position_in_series(series, uid(request, "instance"), number) for number in numbers]
     part_type = choose_part_type(given.accept, request.headers.get("Accept", ""), FRAME_MEDIA_TYPES)
+    imaging = request.app[IMAGING]
+    if len(numbers) == 1 and part_type is None and not request.if_none_match:
+        chosen = media_type(request, given, FRAME_MEDIA_TYPES)
+        first = await imaging.pictures.glance(study, series_uid, instance, numbers[0], given, chosen)
+        if first is not None:
+            return picture_response(*first, given, SUPPORTED)
+    series = await imaging.loader.open(study, series_uid)
+    positions = [position_in_series(series, instance, number) for number in numbers]
     if len(positions) == 1 and part_type is None:
         return await _one(request, series, positions[0], given)
     return await _several(request, series, positions, given, part_type)

@@ -1,0 +1,86 @@
+"""DICOM files put into a node's store, for tests of everything above it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from sivr.dicom.read import read_header
+from sivr.model.ingest import Object, Upload
+from sivr.store.audit import By
+from sivr.store.blobs import Blobs
+from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.database import Database
+from sivr.store.index import Index, StoredInstance
+from sivr.store.queue import Queue
+from sivr.store.schema.render import cookie_session
+from sivr.store.uploads import Uploads
+
+_BY = By("tester")
+_WORKER = "tester"
+
+
+class Store(msgspec.Struct, frozen=True):
+    """What a node keeps."""
+
+    folder: Path
+    index: Index
+    blobs: Blobs
+    uploads: Uploads
+    queue: Queue
+    sessions: CookieSessionRows
+
+
+@asynccontextmanager
+async def open_store(folder: Path) -> AsyncIterator[Store]:
+    """The store below a folder, on SQLite; an empty one where there is none."""
+    async with Database(f"sqlite:///{folder / 'node.sqlite'}", "render") as database:
+        yield Store(
+            folder,
+            Index(database),
+            Blobs(folder / "objects"),
+            Uploads(database),
+            Queue(database),
+            CookieSessionRows(database, cookie_session),
+        )
+
+
+async def store_files(store: Store, paths: Iterable[Path], *, apart: bool = False) -> list[StoredInstance]:
+    """Store and index files as they are; the stored instances in the order of the files.
+
+    ``apart`` gives each a study of its own, for test files that share their UIDs.
+    """
+    owner = Upload(id=uuid.uuid4().hex, actor_id="tester", patient_id="p", patient_issuer="t", canceled=False)
+    await store.uploads.create(owner, _BY)
+    found: dict[str, StoredInstance] = {}
+    for path in paths:
+        body = path.read_bytes()
+        header = read_header(path)
+        if apart:
+            header = msgspec.structs.replace(header, study_uid=_uid(), series_uid=_uid(), instance_uid=_uid())
+        made = Object(
+            instance_uid=header.instance_uid,
+            series_uid=header.series_uid,
+            study_uid=header.study_uid,
+            sha256=hashlib.sha256(body).hexdigest(),
+            md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
+            size_bytes=len(body),
+        )
+        copy = store.folder / uuid.uuid4().hex
+        shutil.copyfile(path, copy)
+        store.blobs.adopt(copy, made.sha256)
+        assert await store.uploads.accept(made, owner, None, _BY) == "stored", path.name
+        found[header.instance_uid] = StoredInstance(header, made.sha256, made.size_bytes, made.md5)
+    while messages := await store.queue.claim(_WORKER, 500, 60):
+        await store.index.add([(one, found[one.instance_uid].header) for one in messages], _WORKER)
+    return list(found.values())
+
+
+def _uid() -> str:
+    return f"2.25.{uuid.uuid4().int}"
