@@ -132,7 +132,7 @@ async def read_body(request: web.Request, kind: type[Any]) -> Any:
 
 
 def wrap(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """An aiohttp handler that parses by the route's types and makes a response of what the handler returns."""
+    """An aiohttp handler that parses by the route's types and makes a response of the result."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         arguments: list[Any] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 import msgspec
 
@@ -19,7 +20,7 @@ MAX_RENDER_WORKERS = 4
 MEGABYTE = 1024 * 1024
 
 
-class Source(HeaderSource, StudySource):
+class Source(HeaderSource, StudySource, Protocol):
     """What imaging asks the index: headers of a series, series of a study, whether indexing goes on."""
 
 

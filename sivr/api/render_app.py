@@ -1,0 +1,52 @@
+"""The render node's application: all its nouns together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from aiohttp import web
+
+from sivr.api import contents, node_sessions, presets, queue, uploads
+from sivr.api.app import build_app
+from sivr.api.dicomweb import answers, frames, volumes
+from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
+from sivr.crypto import PublicKey, Verifier
+from sivr.services.imaging import Imaging
+from sivr.services.ingest import Ingest
+from sivr.services.node_sessions import NodeSessions
+
+routes = node_sessions.routes.join(
+    uploads.routes, queue.routes, contents.routes, presets.routes, frames.routes, volumes.routes
+)
+
+
+class NodeSettings(msgspec.Struct, frozen=True):
+    """What the application must know of its node."""
+
+    id: str
+    name: str
+    url: str
+    upload_idle_s: float
+    web_origins: Iterable[str]
+    institutions: Mapping[str, Sequence[PublicKey]]
+
+
+def render_app(ingest: Ingest, imaging: Imaging, tokens: Verifier, settings: NodeSettings) -> web.Application:
+    """The aiohttp application of a render node on open services."""
+    sessions = NodeSessions(ingest.sessions, settings.id, settings.institutions)
+    origins = frozenset(settings.web_origins)
+    authenticate = node_sessions.node_authentication(sessions, settings.id, tokens, origins)
+    checks = {
+        "database": ingest.database.health,
+        "storage": ingest.storage_health,
+        "rendering": imaging.health,
+    }
+    app = build_app("render", routes, authenticate, web_origins=origins, checks=checks)
+    app[INGEST] = ingest
+    app[BASE_URL] = settings.url
+    app[IDLE_S] = settings.upload_idle_s
+    app[answers.IMAGING] = imaging
+    app[node_sessions.SESSIONS] = sessions
+    app[node_sessions.NODE] = node_sessions.NodeIdentity(settings.id, settings.name)
+    return app

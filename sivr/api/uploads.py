@@ -1,0 +1,131 @@
+"""Uploads: files in pieces, resumable by offset, acknowledged only when they are durable."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import msgspec
+from aiohttp import web
+
+from sivr.api.ingest import BASE_URL, IDLE_S, address, services
+from sivr.api.node_sessions import grants_of
+from sivr.api.routing import Routes, actor
+from sivr.errors import Invalid, Unavailable
+from sivr.model.ingest import FileResult, NewUpload, OpenedUpload, UploadState
+
+routes = Routes()
+
+_CHUNK = 1 << 18
+_FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_NAME = 1024
+_DRAIN_BYTES = 64 << 20
+
+
+class FileName(msgspec.Struct, frozen=True):
+    """What the sender calls the file; a label only, never a path here."""
+
+    name: str = ""
+
+
+@routes.post(
+    "/uploads",
+    summary="Open an upload for a patient's record (needs a store grant)",
+    body=NewUpload,
+    response=OpenedUpload,
+    status=201,
+)
+async def create(request: web.Request, body: NewUpload) -> OpenedUpload:
+    """Files are then put below the answer's address."""
+    made = await services(request).uploads.create(body, actor(request), grants_of(request), address(request))
+    return OpenedUpload(made, f"{request.app[BASE_URL]}/uploads/{made}")
+
+
+@routes.get("/uploads/{upload}", summary="An upload as it stands", response=UploadState)
+async def state(request: web.Request) -> UploadState:
+    """What became of each file, and whether everything is indexed."""
+    return await services(request).uploads.state(request.match_info["upload"], actor(request))
+
+
+@routes.delete("/uploads/{upload}", summary="Take no more for this upload")
+async def cancel(request: web.Request) -> None:
+    """What was acknowledged stays."""
+    upload = request.match_info["upload"]
+    await services(request).uploads.cancel(upload, actor(request), address(request))
+
+
+@routes.head("/uploads/{upload}/files/{file}", summary="How much of a file has arrived (Upload-Offset)")
+async def offset(request: web.Request) -> web.Response:
+    """The sender goes on from there."""
+    arrived = await services(request).uploads.offset(
+        request.match_info["upload"], _file_id(request), actor(request)
+    )
+    return web.Response(headers={"Upload-Offset": str(arrived)})
+
+
+@routes.put(
+    "/uploads/{upload}/files/{file}",
+    summary="A DICOM file or zip archive, or the rest of it from Upload-Offset on",
+    query=FileName,
+    response=FileResult,
+    raw=True,
+)
+async def receive(request: web.Request, query: FileName) -> FileResult:
+    """200 means that the file and its database row are on disk."""
+    name = query.name[:_MAX_NAME] or request.match_info["file"]
+    body = _body(request)
+    try:
+        return await services(request).uploads.receive(
+            request.match_info["upload"],
+            _file_id(request),
+            name,
+            body,
+            offset=_number(request, "Upload-Offset"),
+            total=_number(request, "Upload-Length"),
+            actor=actor(request),
+            address=address(request),
+        )
+    finally:
+        await _drain(request)
+
+
+def _file_id(request: web.Request) -> str:
+    found = request.match_info["file"]
+    if not _FILE_ID.fullmatch(found):
+        raise Invalid("A file's id is made of up to 64 letters, digits, _ and -.")
+    return found
+
+
+def _number(request: web.Request, header: str) -> int | None:
+    text = request.headers.get(header)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise Invalid(f"{header} must be a number of bytes.")
+    return int(text)
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes; raises Unavailable when the sender is silent for too long."""
+    idle_s = request.app[IDLE_S]
+    while True:
+        try:
+            piece = await asyncio.wait_for(request.content.read(_CHUNK), idle_s)
+        except TimeoutError as error:
+            raise Unavailable(f"Nothing came for {idle_s:.0f} s; please send the rest again.") from error
+        if not piece:
+            return
+        yield piece
+
+
+async def _drain(request: web.Request) -> None:
+    """Read what is left of a body that was refused early, so that the sender gets to see the answer."""
+    left = _DRAIN_BYTES
+    try:
+        async with asyncio.timeout(request.app[IDLE_S]):
+            while left > 0 and (piece := await request.content.read(_CHUNK)):
+                left -= len(piece)
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
+        # The sender is gone or too slow; the connection is closed with the answer.
+        return
