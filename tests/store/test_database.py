@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sivr.errors import Invalid, Unavailable
+from sivr.errors import Exhausted, Invalid, Unavailable
 from sivr.store.database import SCHEMA_NAMES, Database, SchemaName
 from sivr.store.migrations.__main__ import differences
 from sivr.store.schema.columns import now
@@ -201,3 +201,22 @@ async def test_postgresql_restarting_is_survived() -> None:
             assert await database.health() == ""
     finally:
         await asyncio.to_thread(server.close)
+
+
+async def test_a_full_disk_is_exhausted_and_changes_nothing(tmp_path: Path) -> None:
+    async with Database(f"sqlite:///{tmp_path / 't.sqlite'}", "toplevel") as database:
+        with pytest.raises(Exhausted, match="nothing was changed"):
+            async with database.begin() as connection:
+                pages = await connection.scalar(sa.text("PRAGMA page_count"))
+                await connection.execute(sa.text(f"PRAGMA max_page_count = {pages + 1}"))
+                for _ in range(100):
+                    row = {
+                        "at": now(),
+                        "actor_id": "a",
+                        "action": "x" * 4000,
+                        "object_id": "o",
+                        "address": "",
+                    }
+                    await connection.execute(audit.insert().values(**row))
+        async with database.connect() as connection:
+            assert await connection.scalar(sa.select(sa.func.count()).select_from(audit)) == 0
