@@ -1,0 +1,113 @@
+// @ts-check
+/** The page: who is logged in decides which page an address opens. */
+import { fill, h } from "./lib/dom.js";
+import { jsonOf, send, asProblem } from "./net/http.js";
+import { session } from "./net/session.js";
+import { changeMe } from "./net/toplevel.js";
+import { spoken, t } from "./model/language.js";
+import { pageAt, routes } from "./model/routes.js";
+import { openDialog } from "./components/dialog.js";
+import { trouble } from "./components/states.js";
+import "./components/shell.js";
+import "./pages/login.js";
+import "./pages/password.js";
+import "./pages/patients.js";
+import "./pages/patient.js";
+import "./pages/viewer.js";
+import "./pages/administration.js";
+import "./pages/profile.js";
+
+const shell = /** @type {import("./components/shell.js").Shell} */ (document.createElement("sivr-shell"));
+/** Where the user wanted to go before the log in. */
+let wanted = "";
+/** @type {{close: () => void} | null} */
+let asking = null;
+
+function home() {
+  return session.user?.roles.includes("physician") ? routes.patients()
+    : session.user?.roles.includes("administrator") ? routes.administration() : routes.profile();
+}
+
+/** @param {string} tag @param {Record<string, any>} [values] */
+function open(tag, values = {}) {
+  const page = document.createElement(tag);
+  Object.assign(page, values);
+  fill(shell.main, page);
+  window.scrollTo(0, 0);
+  return page;
+}
+
+function route() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) if (!asking) /** @type {HTMLDialogElement} */ (dialog).close();
+  if (!session.user) {
+    if (location.hash && pageAt(location.hash)) wanted = location.hash;
+    open("sivr-login-page");
+    return;
+  }
+  if (session.mustChangePassword) {
+    open("sivr-password-page").addEventListener("done", () => {
+      shell.draw();
+      route();
+    });
+    return;
+  }
+  const found = pageAt(location.hash);
+  if (!found) {
+    const target = wanted || home();
+    wanted = "";
+    // Not an entry of its own in the history, so that "back" leaves rather than loops.
+    history.replaceState(null, "", target);
+    route();
+    shell.draw();
+    return;
+  }
+  open(`sivr-${found.page}-page`, { parameters: found.parameters });
+}
+
+/** The session could not be renewed: ask for the password over the page, so that nothing typed is lost. */
+function ask() {
+  if (asking) return;
+  const form = document.createElement("sivr-login-form");
+  const { close } = openDialog(t("login.again"), [h("p", {}, t("login.again.why")), form], { closable: false, onclose: () => (asking = null) });
+  asking = { close };
+  form.addEventListener("done", close);
+}
+
+session.addEventListener("opened", () => {
+  const { user } = session;
+  // A language chosen on the log in page is meant: the profile follows it.
+  if (user && spoken.chosen && user.language !== spoken.now) changeMe({ language: spoken.now }).then((changed) => session.keep(changed)).catch(() => {});
+  else if (user) spoken.set(user.language);
+  if (wanted) history.replaceState(null, "", wanted);
+  wanted = "";
+  route();
+});
+session.addEventListener("lost", ask);
+session.addEventListener("closed", () => {
+  asking?.close();
+  history.replaceState(null, "", "#/");
+  wanted = "";
+  route();
+});
+spoken.addEventListener("change", () => {
+  if (shell.isConnected) route();
+});
+window.addEventListener("hashchange", route);
+for (const event of ["dragover", "drop"]) {
+  // A file dropped beside the field must not replace the page.
+  window.addEventListener(event, (happened) => happened.preventDefault());
+}
+
+async function begin() {
+  try {
+    const config = await jsonOf(await send(new URL("config.json", document.baseURI).href, { timeout_ms: 20_000 }));
+    document.documentElement.dataset.version = config.version;
+    const known = await session.start(config.toplevels);
+    fill(document.body, shell);
+    if (!known) route();
+  } catch (error) {
+    fill(document.body, h("main", { class: "page center" }, trouble(asProblem(error).message, () => location.reload())));
+  }
+}
+
+begin();

@@ -1,0 +1,337 @@
+// @ts-check
+/** A stack of frames: scroll, window, pan, zoom, turn. The picture is the server's; the hand is followed here at once. */
+import { afterPause, h, perFrame } from "../lib/dom.js";
+import { clamp, edgeLetters, times } from "../lib/geometry.js";
+import { icon } from "../lib/icons.js";
+import { number, t } from "../model/language.js";
+import { dragged, echo, ownWindows, same } from "../model/windows.js";
+import { StackReader } from "../tools/stack-reader.js";
+import { gestures } from "../tools/gestures.js";
+import { Pane } from "./pane.js";
+
+/** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
+/** @typedef {import("../model/types.js").Window} Window */
+
+/** How the stack was left, by series: coming back finds it so. @type {Map<string, {index: number, window: Window | null, inverted: boolean}>} */
+const left = new Map();
+
+/** Fires "change" whenever the toolbar should look again. */
+export class StackView extends Pane {
+  /** @type {import("../net/node.js").RenderNode | null} */
+  node = null;
+  study = "";
+  /** @type {SeriesContents | null} */
+  series = null;
+  /** @type {StackReader | null} */
+  reader = null;
+  tool = "window";
+  format = /** @type {"png" | "jpeg" | "webp"} */ ("png");
+  zoom = 1;
+  pan = { x: 0, y: 0 };
+  turns = 0;
+  mirrored = false;
+  playing = false;
+  /** What to write into the corners. @type {{tl: string[], tr: string[]}} */
+  texts = { tl: [], tr: [] };
+  /** @type {Window | null} */
+  #grabbed = null;
+  #playTimer = 0;
+  #scrolled = 0;
+
+  start() {
+    super.start();
+    const series = /** @type {SeriesContents} */ (this.series);
+    const node = /** @type {import("../net/node.js").RenderNode} */ (this.node);
+    this.setAttribute("aria-label", t("viewer.stack"));
+    const reader = (this.reader = new StackReader(node, this.study, series));
+    reader.format = this.format;
+    const before = left.get(series.series_uid);
+    if (before) {
+      reader.index = Math.min(before.index, reader.count - 1);
+      reader.window = before.window;
+      reader.inverted = before.inverted;
+    }
+    this.listen(reader, "shown", (event) => this.#shown(event.detail));
+    this.listen(reader, "asking", () => this.working(true));
+    this.listen(reader, "problem", (event) => {
+      this.clear();
+      this.say(event.detail.message, h("button", { type: "button", class: "quiet", onclick: () => reader.ask() }, icon("retry"), t("retry")));
+      this.#write();
+    });
+    this.#gestures();
+    this.working(true);
+    reader.ask();
+    this.#write();
+  }
+
+  stop() {
+    this.play(false);
+    if (this.reader && this.series) {
+      left.set(this.series.series_uid, { index: this.reader.index, window: this.reader.window, inverted: this.reader.inverted });
+    }
+    this.reader?.close();
+  }
+
+  /** @override @param {boolean} _first */
+  resized(_first) {
+    this.arrange();
+    this.#sharpen();
+  }
+
+  /** Size of the frame in column widths: rows are stretched where pixels are not square. */
+  #content() {
+    const reader = /** @type {StackReader} */ (this.reader);
+    const series = /** @type {SeriesContents} */ (this.series);
+    const { columns, rows } = reader.frame;
+    const aspect = series.pixel_aspect;
+    const tall = series.spacing_mm ? series.spacing_mm[0] / series.spacing_mm[1] : Array.isArray(aspect) && aspect[1] ? aspect[0] / aspect[1] : 1;
+    return { columns, rows, width: columns, height: rows * (tall > 0 ? tall : 1) };
+  }
+
+  /** CSS pixels per column when the frame just fits. */
+  get #fit() {
+    const { width, height } = this.#content();
+    const [w, hgt] = this.turns % 2 ? [height, width] : [width, height];
+    return Math.min(this.width / w, this.height / hgt) || 1;
+  }
+
+  arrange = perFrame(() => {
+    if (!this.isConnected || !this.reader) return;
+    const { width, height } = this.#content();
+    const scale = this.#fit * this.zoom;
+    const sx = (width * scale) / this.canvas.width;
+    const sy = (height * scale) / this.canvas.height;
+    const angle = (this.turns * Math.PI) / 2;
+    const [cos, sin] = [Math.round(Math.cos(angle)), Math.round(Math.sin(angle))];
+    const mirror = this.mirrored ? -1 : 1;
+    // Mirror, turn, scale, about the picture's center; then to the middle of the field.
+    const a = cos * sx * mirror;
+    const b = sin * sx * mirror;
+    const c = -sin * sy;
+    const d = cos * sy;
+    const e = this.width / 2 + this.pan.x - (a * this.canvas.width + c * this.canvas.height) / 2;
+    const f = this.height / 2 + this.pan.y - (b * this.canvas.width + d * this.canvas.height) / 2;
+    this.place(a, b, c, d, e, f);
+    this.#edges(cos, sin, mirror);
+    const spacing = this.series?.spacing_mm;
+    this.scale(spacing ? spacing[1] / scale : null);
+    this.#write();
+  });
+
+  /** @param {number} cos @param {number} sin @param {number} mirror */
+  #edges(cos, sin, mirror) {
+    const orientation = this.series?.orientation;
+    if (!orientation) return this.edges(null);
+    const row = times(orientation.row, mirror);
+    const { col } = orientation;
+    // The screen's right and down in the patient, after the turn.
+    const right = [0, 1, 2].map((axis) => cos * row[axis] - sin * col[axis]);
+    const down = [0, 1, 2].map((axis) => sin * row[axis] + cos * col[axis]);
+    return this.edges(edgeLetters(/** @type {any} */ (right), /** @type {any} */ (down)));
+  }
+
+  /** Larger pictures for larger fields, when it has been quiet. */
+  #sharpen = afterPause(300, () => {
+    const { reader } = this;
+    if (!reader || !this.isConnected) return;
+    const { columns, rows } = this.#content();
+    const needed = Math.max(columns, rows) * this.#fit * this.zoom * (window.devicePixelRatio || 1);
+    const before = reader.restPath(reader.index);
+    reader.needed_px = needed;
+    if (reader.restPath(reader.index) !== before) reader.changed();
+  });
+
+  /** The window that is asked for, in numbers. @returns {Window | null} */
+  get window() {
+    return this.reader?.window ?? (this.series ? ownWindows(this.series)[0] ?? null : null);
+  }
+
+  /** @param {import("../tools/stack-reader.js").Shown} shown */
+  #shown(shown) {
+    this.paint(shown.picture.bitmap);
+    this.working(false);
+    this.#follow();
+    this.arrange();
+    this.dataset.index = String(shown.index);
+    this.dispatchEvent(new Event("change"));
+    if (this.playing) this.#next();
+  }
+
+  /** The picture at hand, adjusted to the window that is wanted. */
+  #follow() {
+    const { reader } = this;
+    const wanted = this.window;
+    if (!reader?.shown || !wanted || this.series?.color) return this.echo(null);
+    const had = reader.shown.window ?? (this.series ? ownWindows(this.series)[0] : null);
+    if (!had) return this.echo(null);
+    const inverted = reader.shown.inverted !== !!(/** @type {any} */ (this.series).inverted);
+    const line = same(had, wanted) ? { slope: 1, intercept: 0 } : echo(had, wanted, inverted);
+    if (reader.shown.inverted === reader.inverted) return this.echo(line);
+    return this.echo({ slope: -line.slope, intercept: 1 - line.intercept });
+  }
+
+  #write() {
+    const { reader, series } = this;
+    if (!reader || !series) return;
+    const { position_mm } = reader.frame;
+    const shownQuality = reader.shown?.picture.quality ?? "";
+    const waiting = !!reader.shown && (reader.shown.index !== reader.index || !same(reader.shown.window, reader.window) || reader.shown.inverted !== reader.inverted);
+    const reduced = !!reader.shown && this.canvas.width < reader.frame.columns && shownQuality === "lossless";
+    const window = this.window;
+    this.corner("tl", this.texts.tl);
+    this.corner("tr", this.texts.tr);
+    this.corner("bl", [
+      [series.modality, series.number !== null ? t("series.number", { number: String(series.number) }) : "", series.description].filter(Boolean).join(" · "),
+      t("viewer.frame", { index: reader.index + 1, count: reader.count }) + (position_mm === null || position_mm === undefined ? "" : ` · ${number(position_mm, 1)} mm`),
+    ]);
+    const scale = this.#fit * this.zoom * (globalThis.devicePixelRatio || 1);
+    this.corner("br", [
+      !series.color && window ? t("viewer.window", { center: number(window.center, 2), width: number(window.width, 2) }) : "",
+      `${t("viewer.zoom")} ${number(scale * 100, 0)} %`,
+      this.quality(waiting ? "preview" : shownQuality, reduced ? t("quality.reduced") : ""),
+    ]);
+    // Where the badge stays the same node, the corner is rebuilt with it, which is cheap.
+  }
+
+  #gestures() {
+    const reader = /** @type {StackReader} */ (this.reader);
+    gestures(this, {
+      tool: () => this.tool,
+      begin: (tool) => {
+        this.play(false);
+        this.#grabbed = this.window;
+        this.#scrolled = 0;
+        this.dataset.grabbed = tool;
+      },
+      drag: (tool, move) => {
+        if (tool === "window" && this.#grabbed && !this.series?.color) {
+          this.setWindow(dragged(this.#grabbed, move.x - move.fromX, move.y - move.fromY, this.series?.value_range ?? null));
+        } else if (tool === "pan") {
+          this.pan = { x: this.pan.x + move.dx, y: this.pan.y + move.dy };
+          this.arrange();
+        } else if (tool === "zoom") this.zoomBy(Math.exp(-move.dy / 150), { x: move.fromX, y: move.fromY });
+        else if (tool === "scroll") {
+          this.#scrolled += move.dy;
+          const step = clamp(this.height / Math.max(reader.count, 1), 4, 24);
+          const steps = Math.trunc(this.#scrolled / step);
+          if (steps) {
+            this.#scrolled -= steps * step;
+            this.go(reader.index + steps);
+          }
+        }
+      },
+      end: () => {
+        this.#grabbed = null;
+        delete this.dataset.grabbed;
+      },
+      wheel: (steps) => {
+        this.play(false);
+        this.go(reader.index + steps);
+      },
+      zoom: (factor, at) => this.zoomBy(factor, at),
+      shift: (dx, dy) => {
+        this.pan = { x: this.pan.x + dx, y: this.pan.y + dy };
+        this.arrange();
+      },
+      double: () => this.fit(),
+    }, this.signal);
+  }
+
+  /** @param {number} index */
+  go(index) {
+    this.reader?.go(index);
+    this.#follow();
+    this.#write();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {Window | null} window null for the file's */
+  setWindow(window) {
+    if (!this.reader) return;
+    this.reader.setWindow(window);
+    this.#follow();
+    this.#write();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {"png" | "jpeg" | "webp"} format */
+  setFormat(format) {
+    this.format = format;
+    if (!this.reader) return;
+    this.reader.format = format;
+    this.reader.changed();
+  }
+
+  invert() {
+    if (!this.reader) return;
+    this.reader.inverted = !this.reader.inverted;
+    this.#follow();
+    this.reader.changed();
+    this.#write();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {number} factor @param {{x: number, y: number}} at stays where it is */
+  zoomBy(factor, at) {
+    const next = clamp(this.zoom * factor, 0.1, 40);
+    const k = next / this.zoom;
+    const [cx, cy] = [at.x - this.width / 2, at.y - this.height / 2];
+    this.pan = { x: cx - (cx - this.pan.x) * k, y: cy - (cy - this.pan.y) * k };
+    this.zoom = next;
+    this.arrange();
+    this.#sharpen();
+  }
+
+  fit() {
+    this.zoom = 1;
+    this.pan = { x: 0, y: 0 };
+    this.arrange();
+    this.#sharpen();
+  }
+
+  /** One stored pixel is one pixel of the screen. */
+  original() {
+    this.zoom = 1 / (this.#fit * (window.devicePixelRatio || 1));
+    this.pan = { x: 0, y: 0 };
+    this.arrange();
+    this.#sharpen();
+  }
+
+  turn() {
+    this.turns = (this.turns + 1) % 4;
+    this.arrange();
+  }
+
+  mirror() {
+    this.mirrored = !this.mirrored;
+    this.arrange();
+  }
+
+  reset() {
+    this.turns = 0;
+    this.mirrored = false;
+    if (this.reader) this.reader.inverted = false;
+    this.fit();
+    this.setWindow(null);
+    this.reader?.changed();
+  }
+
+  /** @param {boolean} [yes] */
+  play(yes = !this.playing) {
+    if (yes === this.playing) return;
+    this.playing = yes;
+    clearTimeout(this.#playTimer);
+    if (yes) this.#next();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** The next frame when its time has come and this one has been seen. */
+  #next() {
+    clearTimeout(this.#playTimer);
+    const reader = /** @type {StackReader} */ (this.reader);
+    if (reader.shown?.index !== reader.index) return;
+    const pause_ms = clamp(this.series?.frame_time_ms || 80, 20, 2000);
+    this.#playTimer = window.setTimeout(() => this.go((reader.index + 1) % reader.count), pause_ms);
+  }
+}
+customElements.define("sivr-stack-view", StackView);

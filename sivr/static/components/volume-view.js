@@ -1,0 +1,180 @@
+// @ts-check
+/** A volume: turned by an arcball, zoomed, panned; by rays on the server. */
+import { edgeLetters, times } from "../lib/geometry.js";
+import { number, t } from "../model/language.js";
+import { dragged, ownWindows, parameter } from "../model/windows.js";
+import { VolumeCamera } from "../tools/volume-camera.js";
+import { gestures } from "../tools/gestures.js";
+import { viewKey } from "../tools/stack-reader.js";
+import { RenderedPane } from "./rendered-pane.js";
+
+/** @typedef {import("../model/types.js").Window} Window */
+
+export const METHODS = ["volume_rendered", "maximum_ip", "minimum_ip", "average_ip"];
+
+/** Fires "change" whenever the toolbar should look again. */
+export class VolumeView extends RenderedPane {
+  resource = "rendered3d";
+  key = viewKey("3d");
+  tool = "rotate";
+  method = "volume_rendered";
+  preset = "";
+  /** null: the file's window, or the transfer function as it is. @type {Window | null} */
+  window = null;
+  /** @type {{tl: string[], tr: string[]}} */
+  texts = { tl: [], tr: [] };
+  /** @type {VolumeCamera | null} */
+  camera = null;
+  /** @type {Window | null} */
+  #grabbed = null;
+
+  start() {
+    super.start();
+    const volume = this.series?.volume;
+    if (!volume) return;
+    this.setAttribute("aria-label", t("viewer.volume"));
+    this.camera = new VolumeCamera(volume);
+    const camera = this.camera;
+    gestures(this, {
+      tool: () => this.tool,
+      shifted: "window",
+      begin: (tool) => {
+        this.#grabbed = this.#windowNow();
+        this.dataset.grabbed = tool;
+      },
+      drag: (tool, move) => {
+        if (tool === "rotate") camera.rotate(this.width, this.height, [move.x - move.dx, move.y - move.dy], [move.x, move.y]);
+        else if (tool === "zoom") camera.zoom(Math.exp(-move.dy / 150));
+        else if (tool === "pan") camera.shift(move.dx, move.dy, this.height);
+        else if (tool === "window" && this.#grabbed) this.window = dragged(this.#grabbed, move.x - move.fromX, move.y - move.fromY, this.series?.value_range ?? null);
+        this.#moved();
+      },
+      end: () => {
+        this.#grabbed = null;
+        delete this.dataset.grabbed;
+      },
+      wheel: (steps) => {
+        camera.zoom(0.9 ** steps);
+        this.#moved();
+      },
+      zoom: (factor) => {
+        camera.zoom(factor);
+        this.#moved();
+      },
+      shift: (dx, dy) => {
+        camera.shift(dx, dy, this.height);
+        this.#moved();
+      },
+      double: () => this.reset(),
+    }, this.signal);
+    this.written();
+  }
+
+  /** @returns {Window} */
+  #windowNow() {
+    const own = this.series ? ownWindows(this.series)[0] : null;
+    return this.window ?? own ?? { center: 128, width: 256, function: "linear" };
+  }
+
+  #moved() {
+    this.move();
+    this.written();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @override */
+  query() {
+    const options = [`renderingmethod=${this.method}`, ...(this.camera?.query() ?? [])];
+    if (this.method === "volume_rendered" && this.preset) options.push(`preset=${encodeURIComponent(this.preset)}`);
+    if (this.window) options.push(`window=${parameter(this.window)}`);
+    return options;
+  }
+
+  /** @override */
+  view() {
+    return this.camera?.copy();
+  }
+
+  /** Pan and zoom at once by placing the last picture; turning waits for the server. @override */
+  follow() {
+    const { camera, shown } = this;
+    if (!camera || !shown) return;
+    const had = shown.view;
+    const size = shown.picture.bitmap;
+    const cover = Math.max(this.width / size.width, this.height / size.height);
+    const k = (cover * had.fov_mm) / camera.fov_mm;
+    const px_per_mm = this.height / camera.fov_mm;
+    const dx = (had.pan.right - camera.pan.right) * px_per_mm;
+    const dy = (camera.pan.up - had.pan.up) * px_per_mm;
+    this.place(k, 0, 0, k, this.width / 2 + dx - (k * size.width) / 2, this.height / 2 + dy - (k * size.height) / 2);
+  }
+
+  /** @override */
+  written() {
+    const { camera, series } = this;
+    if (!camera || !series) return;
+    this.edges(edgeLetters(camera.axes.right, times(camera.axes.up, -1)));
+    this.scale(camera.fov_mm / this.height);
+    this.corner("tl", this.texts.tl);
+    this.corner("tr", this.texts.tr);
+    this.corner("bl", [[series.modality, series.description].filter(Boolean).join(" · "), t(`method.${this.method}`)]);
+    const refining = this.shown && !this.shown.picture.complete;
+    const window = this.method === "volume_rendered" ? this.window : this.#windowNow();
+    this.corner("br", [
+      window ? t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }) : "",
+      refining ? t("viewer.refining") : "",
+      this.quality(this.shown?.picture.quality ?? ""),
+    ]);
+  }
+
+  /** @param {string} letter */
+  stand(letter) {
+    this.camera?.stand(letter);
+    this.#moved();
+  }
+
+  /** @param {number} across @param {number} over degrees */
+  nudge(across, over) {
+    this.camera?.nudge(across, over);
+    this.#moved();
+  }
+
+  /** @param {number} factor */
+  zoomBy(factor) {
+    this.camera?.zoom(factor);
+    this.#moved();
+  }
+
+  /** @param {Window | null} window */
+  setWindow(window) {
+    this.window = window;
+    this.#moved();
+  }
+
+  /** @param {string} method */
+  setMethod(method) {
+    this.method = method;
+    this.window = null;
+    this.#moved();
+  }
+
+  /** @param {string} preset */
+  setPreset(preset) {
+    this.preset = preset;
+    this.window = null;
+    this.#moved();
+  }
+
+  /** @param {"png" | "jpeg" | "webp"} format */
+  setFormat(format) {
+    this.format = format;
+    this.ask();
+  }
+
+  reset() {
+    this.camera?.reset();
+    this.window = null;
+    this.#moved();
+  }
+}
+customElements.define("sivr-volume-view", VolumeView);
