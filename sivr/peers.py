@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -148,3 +149,104 @@ class InstitutionPeer:
         claims = {"iss": self._node, "aud": self._institution, "sub": self._node}
         token = self._key.sign(claims, TOKEN_S)
         await self._client.ask("POST", f"{self._url}/notices", json=notice, token=token)
+
+
+class Visitor:
+    """A person's session with a whole installation, as the page has it: scripts, the smoke test, the demo.
+
+    The access token is renewed when it is about to expire.
+    """
+
+    def __init__(self, client: Client, web_url: str) -> None:
+        self._client = client
+        self._web = web_url.rstrip("/")
+        self._token = ""
+        self._renew_at = 0.0
+        self._grants: dict[str, str] = {}
+        self.toplevel_id = ""
+        self.toplevel_url = ""
+
+    async def log_in(self, login: str, password: str) -> dict[str, Any]:
+        """Find the toplevel and log in; the user as the toplevel knows them."""
+        offered = (await self._client.ask("GET", f"{self._web}/config.json")).json()["toplevels"]
+        if not offered:
+            raise Unavailable("The web server offers no toplevel.")
+        self.toplevel_id, self.toplevel_url = offered[0]["id"], offered[0]["url"]
+        credentials = {"login": login, "password": password}
+        answer = await self._client.ask("POST", f"{self.toplevel_url}/session", json=credentials)
+        return self._opened(answer)
+
+    async def log_out(self) -> None:
+        """End the session; its refresh token is good for nothing afterwards."""
+        await self._client.ask("DELETE", f"{self.toplevel_url}/session")
+        self._token, self._grants = "", {}
+
+    async def renew(self) -> None:
+        """Exchange the refresh token for a new one."""
+        self._opened(await self._client.ask("POST", f"{self.toplevel_url}/session/renew"))
+
+    async def ask(self, method: str, url: str, **options: Any) -> Answer:
+        """A request with this person's token."""
+        if time.monotonic() > self._renew_at:
+            await self.renew()
+        return await self._client.ask(method, url, token=self._token, **options)
+
+    async def json(self, method: str, url: str, json: object = None) -> Any:
+        """As ``ask``; body and answer are JSON."""
+        return (await self.ask(method, url, json=json)).json()
+
+    async def institutions(self) -> list[dict[str, Any]]:
+        """Institutions that the toplevel knows and that are active."""
+        found = (await self.json("GET", f"{self.toplevel_url}/institutions"))["items"]
+        return [one for one in found if one["active"]]
+
+    async def find_or_create_patient(self, patient: Mapping[str, Any]) -> dict[str, Any]:
+        """The record with this insurance number and issuer; made when there is none."""
+        search = {"insurance_number": patient["insurance_number"]}
+        found = (await self.json("POST", f"{self.toplevel_url}/patients/search", search))["items"]
+        for one in found:
+            if one["insurance_issuer"] == patient["insurance_issuer"]:
+                return dict(one)
+        return dict(await self.json("POST", f"{self.toplevel_url}/patients", patient))
+
+    async def may_store(self, institution_url: str, patient_id: str) -> tuple[str, str]:
+        """A node's address and a grant to store there for this patient's record."""
+        wish = {"action": "store", "patient_id": patient_id, "patient_issuer": self.toplevel_id}
+        granted = await self.json("POST", f"{institution_url}/grants", wish)
+        return granted["node"]["url"], granted["grant"]
+
+    async def may_view(self, institution_url: str, study_uid: str) -> str:
+        """Obtain the permission to view a study; the address of the node that shows it."""
+        wish = {"action": "view", "study_uid": study_uid}
+        granted = await self.json("POST", f"{institution_url}/grants", wish)
+        self._grants[study_uid] = granted["grant"]
+        return str(granted["node"]["url"])
+
+    async def open_upload(self, node_url: str, grant: str, patient_id: str) -> str:
+        """An upload's address."""
+        body = {"patient_id": patient_id, "patient_issuer": self.toplevel_id}
+        opened = await self.ask("POST", f"{node_url}/uploads", json=body, headers={"Sivr-Grant": grant})
+        return str(opened.json()["url"])
+
+    async def put_file(self, upload_url: str, file_id: str, name: str, body: bytes) -> dict[str, Any]:
+        """Send one file; what became of it."""
+        url = f"{upload_url}/files/{file_id}"
+        answer = await self.ask("PUT", url, data=body, params={"name": name})
+        return dict(answer.json())
+
+    async def upload_state(self, upload_url: str) -> dict[str, Any]:
+        """The upload as it stands."""
+        return dict(await self.json("GET", upload_url))
+
+    async def view(
+        self, node_url: str, study_uid: str, path: str, params: Mapping[str, str] | None = None
+    ) -> Answer:
+        """A resource of a study that ``may_view`` was asked for; ``path`` begins after the study."""
+        headers = {"Sivr-Grant": self._grants[study_uid]}
+        return await self.ask("GET", f"{node_url}/studies/{study_uid}{path}", headers=headers, params=params)
+
+    def _opened(self, answer: Answer) -> dict[str, Any]:
+        body = answer.json()
+        self._token = body["access_token"]
+        self._renew_at = time.monotonic() + body["expires_in_s"] * 0.8
+        return dict(body["user"])
