@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object or one line of text per event, on standard error."""
+"""Structured logs: one JSON object or one line of text per event, on standard error or in a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import sys
+from pathlib import Path
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -44,9 +45,9 @@ class TextFormatter(logging.Formatter):
         return line.rstrip() + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
-def start_logging(level: str, form: str) -> None:
-    """Send every logger's events to standard error in the given form, 'json' or 'text'."""
-    handler = logging.StreamHandler(sys.stderr)
+def start_logging(level: str, form: str, file: Path | None = None) -> None:
+    """Send every logger's events to standard error or a file in the given form, 'json' or 'text'."""
+    handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("alembic", "sqlalchemy", "asyncio", "numba", "pydicom"):

@@ -21,6 +21,7 @@ log = logging.getLogger("sivr.outbox")
 
 LEASE_S = 120.0
 IDLE_S = 1.0
+PAUSE_S = 0.25
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 
@@ -150,5 +151,5 @@ class OutboxSender:
                     await asyncio.wait_for(wake.wait(), IDLE_S)
                 except TimeoutError:
                     continue
-                # Objects of one study come in a stream; tell of several at once.
-                await asyncio.sleep(0.3)
+            # Objects of one study come in a stream; several are told of at once.
+            await asyncio.sleep(PAUSE_S)

@@ -129,6 +129,7 @@ export class Batch extends EventTarget {
     const obtain = () => institution.grantStore(this.patientId, this.issuer, granted.node.id);
     await this.node.allow(`store:${this.issuer}:${this.patientId}`, obtain, granted);
     const created = await this.node.createUpload({
+      patient_id: this.patientId, patient_issuer: this.issuer,
       files_expected: this.items.length, bytes_expected: this.total_bytes,
     });
     this.#uploadId = created.id;
