@@ -1,7 +1,8 @@
 """Encoded frames to arrays, one function per codec (PS3.5 8.2, Annex A.4).
 
-imagecodecs comes first: it releases the interpreter while it works, so that threads use all cores. What it
-refuses goes to pydicom's decoders, which are slower but forgive more.
+All decoding is imagecodecs: it releases the interpreter while it works, so that threads use all cores. There
+is no second try with pydicom's plug-ins: they wrap the same libraries and hold the interpreter; on damaged
+frames gdcm ends the whole process, and pydicom's walk through JPEG 2000 boxes may never end.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder
 
 from sivr.dicom.fragments import frame_bits
 from sivr.dicom.stream import inflate_frame
@@ -56,10 +55,8 @@ def decompress(header: InstanceHeader, pixel_format: PixelFormat, frame: int, en
     except Invalid:
         raise
     except Exception as error:
-        # imagecodecs raises a kind of error per codec; all mean that this decoder gives up.
-        if codec not in ("jpeg", "jpeg-ls", "jpeg2000", "htj2k", "rle"):
-            raise Invalid(f"Frame {frame + 1} is damaged.") from error
-        found = _fitted(_by_pydicom(header, pixel_format, frame, encoded), shape)
+        # imagecodecs raises a kind of error per codec; to us all are one.
+        raise Invalid(f"Frame {frame + 1} is damaged.") from error
     return found
 
 
@@ -196,7 +193,10 @@ def _htj2k(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encode
     if SYNTAXES[header.transfer_syntax_uid].lossy:
         # OpenJPH does not clip what quantization pushes beyond black and white; OpenJPEG does.
         return _array(imagecodecs.jpeg2k_decode(encoded, numthreads=1))
-    return _array(imagecodecs.htj2k_decode(encoded))
+    try:
+        return _array(imagecodecs.htj2k_decode(encoded))
+    except imagecodecs.Htj2kError:
+        return _array(imagecodecs.jpeg2k_decode(encoded, numthreads=1))
 
 
 def _jpeg_xl(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
@@ -257,26 +257,3 @@ def stream_is_signed(codec: Codec | None, encoded: bytes) -> bool:
         return False
     start = encoded.find(b"\xff\x4f\xff\x51", 0, 4096)
     return 0 <= start < len(encoded) - 43 and encoded[start + 42] >> 7 == 1
-
-
-def _by_pydicom(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded: bytes) -> Array:
-    """The second try, with pydicom's own decoders and plug-ins."""
-    try:
-        array, _ = get_decoder(header.transfer_syntax_uid).as_array(
-            encapsulate([encoded]),
-            index=0,
-            raw=False,
-            rows=pixel_format.rows,
-            columns=pixel_format.columns,
-            number_of_frames=1,
-            samples_per_pixel=pixel_format.samples_per_pixel,
-            photometric_interpretation=pixel_format.photometric_interpretation,
-            bits_allocated=pixel_format.bits_allocated,
-            bits_stored=pixel_format.bits_stored,
-            pixel_representation=int(pixel_format.signed),
-            planar_configuration=pixel_format.planar_configuration,
-            pixel_keyword="PixelData",
-        )
-    except Exception as error:
-        raise Invalid(f"Frame {frame + 1} is damaged: no decoder understands it.") from error
-    return np.asarray(array)

@@ -84,9 +84,9 @@ def number(data: Dataset, tag: int) -> float | None:
 
 
 def integer(data: Dataset, tag: int) -> int | None:
-    """The first value as an integer."""
+    """The first value as an integer; one that no VR of DICOM can hold (PS3.5 6.2) counts as absent."""
     found = number(data, tag)
-    return None if found is None else int(found)
+    return None if found is None or abs(found) > 2**63 - 1024 else int(found)
 
 
 def items(data: Dataset, tag: int) -> tuple[Dataset, ...]:

@@ -161,5 +161,5 @@ def test_constant_and_float_frames_have_a_window() -> None:
         form = pixel_format(kind="float" if values.dtype.kind == "f" else "integer", signed=True)
         window = default_window(header(FrameDisplay(), form), 0, values)
         assert window.width > 0
-        with np.errstate(invalid="ignore"):
-            assert render_reference(np.nan_to_num(values), FrameDisplay(), window).shape == (4, 4)
+        assert render_reference(values, FrameDisplay(), window).shape == (4, 4)
+        assert render_reference(values, FrameDisplay()).shape == (4, 4)

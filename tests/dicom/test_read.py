@@ -401,3 +401,17 @@ def test_any_flip_is_a_sentence(path: Path, flips: list[tuple[float, int]], earl
 @given(body=st.binary(max_size=400))
 def test_any_bytes_after_the_prefix_are_a_sentence(body: bytes) -> None:
     only_invalid(b"\0" * 128 + b"DICM" + body)
+
+
+def test_damaged_frames_end_neither_the_process_nor_never(shared_data: Path) -> None:
+    """What gdcm aborts on, and what pydicom's JPEG 2000 box walk never comes back from."""
+    rgb = bytearray((WHEEL / "SC_rgb_jpeg.dcm").read_bytes())
+    start = rgb.index(b"\xff\xd8\xff\xee")
+    for place in range(start + 16, len(rgb), 97):
+        rgb[place] = 255
+    only_invalid(bytes(rgb))
+    jp2 = bytearray((WHEEL / "JPEG2000.dcm").read_bytes())
+    place = jp2.index(b"\xff\x4f\xff\x51")
+    jp2[place : place + 12] = b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a"
+    jp2[place + 12 : place + 20] = bytes(8)
+    only_invalid(bytes(jp2))
