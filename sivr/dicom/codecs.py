@@ -14,6 +14,7 @@ import imagecodecs
 import numpy as np
 
 from sivr.dicom.fragments import frame_bits
+from sivr.dicom.runs import rle_planes
 from sivr.dicom.stream import inflate_frame
 from sivr.dicom.syntax import SYNTAXES, Codec
 from sivr.errors import Invalid
@@ -137,11 +138,16 @@ def _rle(header: InstanceHeader, pixel_format: PixelFormat, frame: int, encoded:
     rows, columns, samples = pixel_format.rows, pixel_format.columns, pixel_format.samples_per_pixel
     dtype = stored_dtype(pixel_format)
     expected = rows * columns * samples * dtype.itemsize
-    flat = imagecodecs.dicomrle_decode(encoded, dtype.newbyteorder("<").str, out=expected)
-    values = np.frombuffer(flat, dtype)
-    if values.size < rows * columns * samples:
+    try:
+        flat = bytes(imagecodecs.dicomrle_decode(encoded, dtype.newbyteorder("<").str, out=expected))
+    except (RuntimeError, ValueError):
+        bytes_of = np.frombuffer(
+            rle_planes(encoded, samples * dtype.itemsize, rows * columns), np.uint8
+        ).reshape(samples, dtype.itemsize, rows * columns)
+        flat = np.ascontiguousarray(np.moveaxis(bytes_of, 1, 2)[:, :, ::-1]).tobytes()
+    if len(flat) < expected:
         raise Invalid(f"Frame {frame + 1} is shorter than its rows and columns ask for.")
-    values = values[: rows * columns * samples]
+    values = np.frombuffer(flat, dtype, count=rows * columns * samples)
     if samples == 1:
         return values.reshape(rows, columns)
     return np.ascontiguousarray(np.moveaxis(values.reshape(samples, rows, columns), 0, -1))
