@@ -16,7 +16,7 @@ routes = Routes()
 )
 async def of_study(request: web.Request) -> Findings:
     """Oldest first, each in its newest version."""
-    return await services(request).findings.of_study(request.match_info["study"])
+    return await services(request).findings.of_study(actor(request), request.match_info["study"])
 
 
 @routes.post(
@@ -30,7 +30,7 @@ async def of_study(request: web.Request) -> Findings:
 async def add(request: web.Request, body: NewFinding) -> Finding:
     """Write a finding."""
     study = request.match_info["study"]
-    return await services(request).findings.add(study, body.text, actor(request), address(request))
+    return await services(request).findings.add(actor(request), study, body, address(request))
 
 
 @routes.put(
@@ -44,7 +44,7 @@ async def change(request: web.Request, body: FindingChange) -> Finding:
     """Add a version."""
     found = request.match_info
     return await services(request).findings.change(
-        found["study"], found["finding"], body.text, body.version, actor(request), address(request)
+        actor(request), found["study"], found["finding"], body, address(request)
     )
 
 
@@ -57,4 +57,4 @@ async def change(request: web.Request, body: FindingChange) -> Finding:
 async def history(request: web.Request) -> FindingHistory:
     """Newest first."""
     found = request.match_info
-    return await services(request).findings.history(found["study"], found["finding"])
+    return await services(request).findings.history(actor(request), found["study"], found["finding"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sivr.api.institution import services
+from sivr.api.institution import address, services
 from sivr.api.routing import Routes, actor
 from sivr.model.archive import Granted, GrantRequest
 
@@ -17,7 +17,8 @@ routes = Routes()
     body=GrantRequest,
     response=Granted,
     status=201,
+    roles=("physician",),
 )
 async def grant(request: web.Request, body: GrantRequest) -> Granted:
     """A signed grant, and the node to show it to."""
-    return await services(request).grants.grant(body, actor(request))
+    return await services(request).grants.grant(actor(request), body, address(request))

@@ -10,13 +10,13 @@ from aiohttp import web
 
 from sivr.api.app import Authenticate
 from sivr.api.authentication import bearer_token, require_known_origin
-from sivr.api.institution import services
+from sivr.api.institution import address, services
 from sivr.api.routing import Routes, actor, json_response
 from sivr.api.session_cookies import cookie_name, set_cookie
 from sivr.crypto import Verifier, actor_from_claims
 from sivr.errors import Unauthenticated
 from sivr.model.people import Actor
-from sivr.services.node_sessions import NodeSessions
+from sivr.services.institution_sessions import InstitutionSessions
 
 routes = Routes()
 
@@ -39,7 +39,7 @@ class OpenedSession(msgspec.Struct, frozen=True):
 
 
 def institution_authentication(
-    sessions: NodeSessions, institution_id: str, tokens: Verifier, web_origins: Iterable[str]
+    sessions: InstitutionSessions, institution_id: str, tokens: Verifier, web_origins: Iterable[str]
 ) -> Authenticate:
     """Who asks: by bearer, else by cookie (then unsafe requests must come from a known page)."""
     origins = frozenset(web_origins)
@@ -73,21 +73,23 @@ async def open_session(request: web.Request) -> web.Response:
         raise Unauthenticated("A session is opened with an access token.")
     found = services(request)
     name = cookie_name(_ROLE, found.id)
-    secret, session = await found.sessions.open(actor(request), expires, (), request.cookies.get(name))
+    secret, session = await found.sessions.open(
+        actor(request), expires, request.cookies.get(name), address(request)
+    )
     remaining = max(0, session.expires - int(time.time()))
     response = json_response(OpenedSession(InstitutionIdentity(found.id, found.name), remaining))
     set_cookie(response, name, secret, remaining)
     return response
 
 
-@routes.delete("/session", summary="End the session at this institution")
+@routes.delete("/session", summary="End the session at this institution", status=204)
 async def close_session(request: web.Request) -> web.Response:
     """End it here and take the cookie away."""
     found = services(request)
     name = cookie_name(_ROLE, found.id)
     secret = request.cookies.get(name)
     if secret:
-        await found.sessions.close(secret)
+        await found.sessions.close(actor(request), secret, address(request))
     response = web.Response(status=204)
     set_cookie(response, name, "", 0)
     return response

@@ -22,7 +22,7 @@ async def all_nodes(request: web.Request) -> Nodes:
 )
 async def create(request: web.Request, body: NewNode) -> Node:
     """Add a node."""
-    return await services(request).nodes.create(body, actor(request), address(request))
+    return await services(request).nodes.create(actor(request), body, address(request))
 
 
 @routes.patch(
@@ -31,10 +31,12 @@ async def create(request: web.Request, body: NewNode) -> Node:
 async def change(request: web.Request, body: NodeChange) -> Node:
     """Change a node."""
     node_id = request.match_info["id"]
-    return await services(request).nodes.change(node_id, body, actor(request), address(request))
+    return await services(request).nodes.change(actor(request), node_id, body, address(request))
 
 
-@routes.delete("/nodes/{id}", summary="Forget a node that holds no study", roles=("administrator",))
+@routes.delete(
+    "/nodes/{id}", summary="Forget a node that holds no study", status=204, roles=("administrator",)
+)
 async def remove(request: web.Request) -> None:
     """Forget a node."""
-    await services(request).nodes.remove(request.match_info["id"], actor(request), address(request))
+    await services(request).nodes.remove(actor(request), request.match_info["id"], address(request))

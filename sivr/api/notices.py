@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from sivr.api.authentication import bearer_token
 from sivr.api.institution import address, services
 from sivr.api.routing import Routes
-from sivr.errors import Invalid, TooLarge
+from sivr.errors import TooLarge
 from sivr.model.archive import StudyNotice
 
 routes = Routes()
@@ -16,18 +15,20 @@ routes = Routes()
 MAX_NOTICE_BYTES = 64 * 1024 * 1024
 
 
-@routes.post("/notices", summary="A node tells the state of a study", body=StudyNotice, public=True, raw=True)
+@routes.post(
+    "/notices",
+    summary="A node tells the state of a study",
+    body=StudyNotice,
+    status=204,
+    public=True,
+    raw=True,
+)
 async def note(request: web.Request) -> None:
     """Idempotent: the newest revision of (node, study) wins. The node's token stands for a person's."""
     found = services(request)
     # Before the body is read: strangers must not make us hold theirs.
-    node_id = await found.studies.verified_node(bearer_token(request))
-    body = await _bounded(request)
-    try:
-        notice = msgspec.json.decode(body, type=StudyNotice)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"This is not a notice: {error}.") from error
-    await found.studies.note(node_id, notice, address(request))
+    node_id = await found.notices.verified_node(bearer_token(request))
+    await found.notices.take(node_id, await _bounded(request), address(request))
 
 
 async def _bounded(request: web.Request) -> bytes:

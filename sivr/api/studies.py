@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from sivr.api.institution import services
-from sivr.api.routing import Routes
+from sivr.api.routing import Routes, actor
 from sivr.model.archive import Instances, Study, StudyPage, StudySearch
 
 routes = Routes()
@@ -20,13 +20,13 @@ routes = Routes()
 )
 async def find(request: web.Request, query: StudySearch) -> StudyPage:
     """Studies by patient's record, modality, dates and description, newest first."""
-    return await services(request).studies.find(query)
+    return await services(request).studies.find(actor(request), query)
 
 
 @routes.get("/studies/{study}", summary="A study", response=Study, roles=("physician",))
 async def get(request: web.Request) -> Study:
     """One study, on the node that holds most of it."""
-    return await services(request).studies.get(request.match_info["study"])
+    return await services(request).studies.get(actor(request), request.match_info["study"])
 
 
 @routes.get(
@@ -37,4 +37,4 @@ async def get(request: web.Request) -> Study:
 )
 async def instances(request: web.Request) -> Instances:
     """MD5 and SHA-256 of every object."""
-    return await services(request).studies.instances(request.match_info["study"])
+    return await services(request).studies.instances(actor(request), request.match_info["study"])

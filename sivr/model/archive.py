@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from sivr.model.directory import Body, Limit, Offset
 
+Uid = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$")]
+"""A UID as objects carry it; real ones break PS3.5 9.1 too often to ask for digits and 64 characters."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Md5 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
 
 class NoticeSeries(msgspec.Struct, frozen=True, kw_only=True):
     """A series as its node knows it."""
 
-    series_uid: str
+    series_uid: Uid
     modality: str = ""
-    number: int | None = None
+    number: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     description: str = ""
     body_part: str = ""
-    instance_count: int = 0
-    frame_count: int = 0
+    instance_count: Count = 0
+    frame_count: Count = 0
     renderable: bool = False
     has_volume: bool = False
     why_no_volume: str = ""
@@ -28,27 +37,28 @@ class NoticeSeries(msgspec.Struct, frozen=True, kw_only=True):
 class NoticeInstance(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as its node stores it."""
 
-    instance_uid: str
-    series_uid: str
-    md5: str
-    sha256: str
-    size_bytes: int
+    instance_uid: Uid
+    series_uid: Uid
+    md5: Md5
+    sha256: Sha256
+    size_bytes: Bytes
 
 
 class StudyNotice(msgspec.Struct, frozen=True, kw_only=True):
     """The whole state of a study at a node; the newest revision of (node, study) wins."""
 
-    node_id: str
-    study_uid: str
-    revision: int
-    patient_id: str
-    patient_issuer: str
+    node_id: Id
+    study_uid: Uid
+    revision: Bytes
+    """Grows with every change of the study at the node."""
+    patient_id: Id
+    patient_issuer: Id
     study_date: date | None = None
     study_time: str = ""
     description: str = ""
     accession_number: str = ""
     modalities: tuple[str, ...] = ()
-    size_bytes: int = 0
+    size_bytes: Bytes = 0
     series: tuple[NoticeSeries, ...] = ()
     instances: tuple[NoticeInstance, ...] = ()
 
@@ -206,11 +216,14 @@ class NodeChange(Body, frozen=True, kw_only=True):
 class GrantRequest(Body, frozen=True, kw_only=True):
     """What somebody wants to do on a node."""
 
-    action: str
+    action: Literal["view", "store"]
     study_uid: str = ""
-    node_id: str = ""
+    """To view: which study."""
     patient_id: str = ""
+    """To store: id of the patient's record at the toplevel that ``patient_issuer`` names."""
     patient_issuer: str = ""
+    node_id: str = ""
+    """On which node; the institution chooses when empty."""
 
 
 class GrantedNode(msgspec.Struct, frozen=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sivr.errors import Invalid
-from sivr.model.archive import Author, Finding, FindingHistory, Findings
+from sivr.model.archive import Author, Finding, FindingChange, FindingHistory, Findings, NewFinding
 from sivr.model.people import Actor
+from sivr.services.permission import require_role
 from sivr.store.audit import By
 from sivr.store.findings import FindingStore
 from sivr.store.studies import StudyStore
@@ -19,36 +20,49 @@ class FindingService:
         self._findings = findings
         self._studies = studies
 
-    async def of_study(self, study_uid: str) -> Findings:
-        """Findings of a study, oldest first; raises NotFound for an unknown study."""
-        await self._studies.get(study_uid)
+    async def of_study(self, actor: Actor, study_uid: str) -> Findings:
+        """Findings of a study, oldest first; raises Forbidden, NotFound for an unknown study."""
+        require_role(actor, "physician")
+        await self._studies.require(study_uid)
         return Findings(tuple(await self._findings.of_study(study_uid)))
 
-    async def history(self, study_uid: str, finding_id: str) -> FindingHistory:
-        """Every version, newest first; raises NotFound."""
+    async def history(self, actor: Actor, study_uid: str, finding_id: str) -> FindingHistory:
+        """Every version, newest first; raises Forbidden, NotFound."""
+        require_role(actor, "physician")
         return FindingHistory(tuple(await self._findings.history(study_uid, finding_id)))
 
-    async def add(self, study_uid: str, text: str, actor: Actor, address: str) -> Finding:
-        """Write a finding; raises NotFound, Invalid."""
-        await self._studies.get(study_uid)
+    async def add(self, actor: Actor, study_uid: str, new: NewFinding, address: str) -> Finding:
+        """Write a finding; raises Forbidden, NotFound, Invalid."""
+        require_role(actor, "physician")
+        text = _checked(new.text)
+        await self._studies.require(study_uid)
         author = Author(actor.id, actor.name)
-        return await self._findings.add(study_uid, _checked(text), author, By(actor.id, address))
+        return await self._findings.add(study_uid, text, author, By(actor.id, address))
 
     async def change(
-        self, study_uid: str, finding_id: str, text: str, version: int, actor: Actor, address: str
+        self, actor: Actor, study_uid: str, finding_id: str, change: FindingChange, address: str
     ) -> Finding:
-        """Add a version; raises NotFound, Forbidden, Conflict, Invalid."""
+        """Add a version; raises NotFound, Forbidden (another's finding), Conflict (stale version), Invalid.
+
+        The same change sent again, because its answer was lost on the way, is answered as the first time.
+        """
+        require_role(actor, "physician")
+        text = _checked(change.text)
         author = Author(actor.id, actor.name)
         return await self._findings.change(
-            study_uid, finding_id, _checked(text), version, author, By(actor.id, address)
+            study_uid, finding_id, text, change.version, author, By(actor.id, address)
         )
 
 
 def _checked(text: str) -> str:
-    if not text.strip():
+    clean = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
+    if not clean.strip():
         raise Invalid("A finding needs a text.", {"field": "text"})
-    if len(text) > MAX_LENGTH:
-        raise Invalid(f"A finding holds at most {MAX_LENGTH} characters.", {"field": "text"})
-    if "\0" in text:
-        raise Invalid("A finding cannot hold the character NUL.", {"field": "text"})
-    return text.rstrip()
+    if len(clean) > MAX_LENGTH:
+        raise Invalid(
+            f"A finding holds at most {MAX_LENGTH} characters; this one has {len(clean)}.",
+            {"field": "text", "longest": MAX_LENGTH},
+        )
+    if "\0" in clean:
+        raise Invalid("A finding cannot hold the character U+0000.", {"field": "text"})
+    return clean

@@ -10,9 +10,12 @@ import msgspec
 from sivr.crypto import SigningKey
 from sivr.services.findings import FindingService
 from sivr.services.grants import GrantService
+from sivr.services.institution_sessions import InstitutionSessions
 from sivr.services.node_sessions import NodeSessions
 from sivr.services.nodes import NodeSeed, NodeService
+from sivr.services.notices import NoticeService
 from sivr.services.studies import StudyService
+from sivr.store.audit import Audit
 from sivr.store.cookie_sessions import CookieSessionRows
 from sivr.store.database import Database
 from sivr.store.findings import FindingStore
@@ -31,7 +34,9 @@ class InstitutionServices(msgspec.Struct, frozen=True):
     findings: FindingService
     nodes: NodeService
     grants: GrantService
-    sessions: NodeSessions
+    notices: NoticeService
+    sessions: InstitutionSessions
+    audit: Audit
 
 
 @asynccontextmanager
@@ -43,18 +48,25 @@ async def open_institution_services(
     key: SigningKey,
     seeds: Iterable[NodeSeed] = (),
 ) -> AsyncIterator[InstitutionServices]:
-    """Open the institution's database and services; nodes of the configuration file are made known."""
+    """Open the institution's database (upgrading its tables) and the services on it.
+
+    ``seeds`` are the nodes of the configuration file: added where they are not known, updated where the file
+    changed. Raises Invalid, Unavailable.
+    """
     async with Database(database_url, "institution") as database:
-        studies, nodes = StudyStore(database), NodeStore(database)
+        studies, nodes, audit = StudyStore(database), NodeStore(database), Audit(database)
+        cookies = NodeSessions(CookieSessionRows(database, cookie_session), institution_id, {})
         node_service = NodeService(nodes)
         await node_service.seed(seeds)
         yield InstitutionServices(
             id=institution_id,
             name=name,
             database=database,
-            studies=StudyService(studies, nodes, institution_id),
+            studies=StudyService(studies),
             findings=FindingService(FindingStore(database), studies),
             nodes=node_service,
-            grants=GrantService(studies, nodes, institution_id, name, key),
-            sessions=NodeSessions(CookieSessionRows(database, cookie_session), institution_id, {}),
+            grants=GrantService(studies, nodes, audit, institution_id, name, key),
+            notices=NoticeService(studies, nodes, institution_id),
+            sessions=InstitutionSessions(cookies, audit),
+            audit=audit,
         )

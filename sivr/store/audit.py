@@ -45,6 +45,11 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def add(self, by: By, action: str, object_id: str) -> None:
+        """Write down one action that changes nothing else in this database, e.g. ``grant.view``."""
+        async with self._database.begin() as connection:
+            await record(connection, by, action, object_id)
+
     async def newest(self, limit: int = 100, *, object_id: str = "") -> list[AuditRow]:
         """The newest rows first, all or those about one thing."""
         columns = (audit.c.at, audit.c.actor_id, audit.c.action, audit.c.object_id, audit.c.address)

@@ -278,6 +278,9 @@ class _translated:
     ) -> None:
         if error is None or isinstance(error, (SivrError, sa.exc.IntegrityError)):
             return
+        if _state(error) == "22021":
+            # PostgreSQL keeps no U+0000. What is written is checked before; this is a search or an id.
+            raise Invalid("The text contains a character that cannot be stored.") from error
         if _is_full(error):
             raise Exhausted("The disk of the database is full; nothing was changed.") from error
         if _collided(error):

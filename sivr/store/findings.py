@@ -66,7 +66,10 @@ class FindingStore:
     async def change(
         self, study_uid: str, finding_id: str, text: str, version: int, author: Author, by: By
     ) -> Finding:
-        """Add a version; raises NotFound, Forbidden (another's finding), Conflict (stale version)."""
+        """Add a version; raises NotFound, Forbidden (another's finding), Conflict (stale version).
+
+        The newest version once more, asked for on the version before it, is answered and not added again.
+        """
 
         async def work(connection: AsyncConnection) -> Finding:
             lock = sa.select(finding.c.id).where(finding.c.id == finding_id).with_for_update()
@@ -74,6 +77,8 @@ class FindingStore:
             before = await _read(connection, study_uid, finding_id)
             if before.author.id != author.id:
                 raise Forbidden("Only its author may change a finding.")
+            if before.version == version + 1 and before.text == text:
+                return before
             if before.version != version:
                 raise Conflict(
                     "This finding was changed in the meantime. Please reload and try again.",

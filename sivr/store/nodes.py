@@ -13,7 +13,6 @@ from sivr.errors import Conflict, NotFound
 from sivr.model.archive import NewNode, Node, NodeChange
 from sivr.store.audit import By, record
 from sivr.store.database import Database
-from sivr.store.schema.columns import now
 from sivr.store.schema.institution import node, study
 
 _COLUMNS = [node.c[name] for name in Node.__struct_fields__]
@@ -59,8 +58,7 @@ class Nodes:
         }
 
         async def work(connection: AsyncConnection) -> Node:
-            await connection.execute(sa.select(node.c.id).where(node.c.id == node_id).with_for_update())
-            before = await _read(connection, node_id)
+            before = await _read(connection, node_id, lock=True)
             if before.version != change.version:
                 raise Conflict(
                     "Somebody else changed this node in the meantime. Please reload and try again.",
@@ -78,13 +76,15 @@ class Nodes:
         """Forget a node that holds nothing; raises NotFound, Conflict."""
 
         async def work(connection: AsyncConnection) -> None:
-            await _read(connection, node_id)
+            # Locked, so that no notice of the node comes between the count and its end.
+            await _read(connection, node_id, lock=True)
             held = await connection.scalar(
                 sa.select(sa.func.count()).select_from(study).where(study.c.node_id == node_id)
             )
             if held:
                 raise Conflict(
-                    f"The node {node_id} holds {held} studies; make it inactive instead.", {"studies": held}
+                    f"The node {node_id} still holds studies ({held}); make it inactive instead.",
+                    {"studies": held},
                 )
             await connection.execute(node.delete().where(node.c.id == node_id))
             await record(connection, by, "node.remove", node_id)
@@ -122,14 +122,10 @@ class Nodes:
             # Another process of this role starts at the same moment with the same file.
             await self._database.write(work)
 
-    async def seen(self, node_id: str) -> None:
-        """Note that the node has just spoken."""
-        async with self._database.begin() as connection:
-            await connection.execute(node.update().where(node.c.id == node_id).values(last_seen_at=now()))
 
-
-async def _read(connection: AsyncConnection, node_id: str) -> Node:
-    row = (await connection.execute(sa.select(*_COLUMNS).where(node.c.id == node_id))).one_or_none()
+async def _read(connection: AsyncConnection, node_id: str, *, lock: bool = False) -> Node:
+    query = sa.select(*_COLUMNS).where(node.c.id == node_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
     if row is None:
         raise NotFound("There is no such node at this institution.")
     return Node(**row._mapping)

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sivr.errors import Conflict, NotFound
+from sivr.errors import Conflict, Forbidden, NotFound
 from sivr.model.archive import (
     NodeAddress,
     NoticeInstance,
@@ -26,6 +26,7 @@ from sivr.store.schema.columns import now
 from sivr.store.schema.institution import finding, instance, node, series, study, study_modality
 
 _BATCH = 500
+_STUDY_LOCK = 0x53495654  # any number no other advisory lock of two numbers begins with
 _Key = tuple[str, str]
 
 
@@ -38,17 +39,14 @@ class StudyStore:
     async def note(self, notice: StudyNotice, by: By) -> bool:
         """Take over a node's state of a study; False when a newer or the same revision is here already.
 
-        Raises Conflict when the study belongs to another patient here.
+        Raises Forbidden when the node is not known any more, Conflict when another patient has the study.
         """
 
         async def work(connection: AsyncConnection) -> bool:
+            await _alone(connection, notice)
             mine = sa.and_(study.c.study_uid == notice.study_uid, study.c.node_id == notice.node_id)
-            held = (
-                await connection.execute(
-                    sa.select(study.c.revision, study.c.created_at).where(mine).with_for_update()
-                )
-            ).one_or_none()
-            if held is not None and held.revision >= notice.revision:
+            held = await connection.scalar(sa.select(study.c.revision).where(mine))
+            if held is not None and held >= notice.revision:
                 return False
             other = (
                 await connection.execute(
@@ -59,7 +57,7 @@ class StudyStore:
             ).one_or_none()
             if other is not None and tuple(other) != (notice.patient_id, notice.patient_issuer):
                 raise Conflict("This study belongs to another patient at this institution.")
-            await _write(connection, notice, held)
+            await _write(connection, notice, new=held is None)
             await record(connection, by, "study.note", notice.study_uid)
             return True
 
@@ -94,11 +92,32 @@ class StudyStore:
         async with self._database.connect() as connection:
             found = await _studies(connection, (await connection.execute(query)).all())
         if not found:
-            raise NotFound("There is no such study at this institution.")
+            raise _unknown()
+        return found
+
+    async def require(self, study_uid: str) -> None:
+        """Raises NotFound when no node holds the study."""
+        query = sa.select(study.c.study_uid).where(study.c.study_uid == study_uid).limit(1)
+        async with self._database.connect() as connection:
+            if await connection.scalar(query) is None:
+                raise _unknown()
+
+    async def held_by(self, study_uid: str) -> list[str]:
+        """Ids of the nodes that hold the study, most instances first; raises NotFound."""
+        query = (
+            sa.select(study.c.node_id)
+            .where(study.c.study_uid == study_uid)
+            .order_by(study.c.instance_count.desc(), study.c.node_id)
+        )
+        async with self._database.connect() as connection:
+            found = list(await connection.scalars(query))
+        if not found:
+            raise _unknown()
         return found
 
     async def instances(self, study_uid: str) -> list[NoticeInstance]:
         """Instances with their hashes, once each; raises NotFound."""
+        await self.require(study_uid)
         names = NoticeInstance.__struct_fields__
         query = (
             sa.select(*(instance.c[name] for name in names))
@@ -107,8 +126,6 @@ class StudyStore:
         )
         async with self._database.connect() as connection:
             rows = (await connection.execute(query)).all()
-        if not rows:
-            raise NotFound("There is no such study at this institution.")
         once = {row.instance_uid: NoticeInstance(**row._mapping) for row in rows}
         return list(once.values())
 
@@ -134,11 +151,20 @@ def _conditions(search: StudySearch) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-async def _write(connection: AsyncConnection, notice: StudyNotice, held: Any) -> None:
-    key = {"study_uid": notice.study_uid, "node_id": notice.node_id}
+async def _alone(connection: AsyncConnection, notice: StudyNotice) -> None:
+    """Note that the node speaks, and let notices of one node or about one study come one after the other."""
+    seen = node.update().where(node.c.id == notice.node_id).values(last_seen_at=now())
+    if not (await connection.execute(seen)).rowcount:
+        raise Forbidden(f"The node {notice.node_id} is not known at this institution.")
+    if connection.dialect.name != "sqlite":
+        # There may be no row to lock yet; SQLite has one writer anyway.
+        key = sa.func.hashtext(notice.study_uid)
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_STUDY_LOCK, key)))
+
+
+async def _write(connection: AsyncConnection, notice: StudyNotice, *, new: bool) -> None:
     moment = now()
     values = {
-        **key,
         "revision": notice.revision,
         "patient_id": notice.patient_id,
         "patient_issuer": notice.patient_issuer,
@@ -150,23 +176,48 @@ async def _write(connection: AsyncConnection, notice: StudyNotice, held: Any) ->
         "series_count": len(notice.series),
         "instance_count": len(notice.instances),
         "size_bytes": notice.size_bytes,
-        "created_at": held.created_at if held is not None else moment,
         "updated_at": moment,
     }
-    for table in (instance, series, study_modality, study):
-        await connection.execute(
-            table.delete().where(table.c.study_uid == notice.study_uid, table.c.node_id == notice.node_id)
-        )
-    await connection.execute(study.insert().values(**values))
+    key = {"study_uid": notice.study_uid, "node_id": notice.node_id}
+    if new:
+        await connection.execute(study.insert().values(**key, **values, created_at=moment))
+    else:
+        await connection.execute(study.update().where(*_is(study, key)).values(**values))
     modalities = sorted({name.strip().upper() for name in notice.modalities if name.strip()})
-    await _insert(connection, study_modality, [{**key, "modality": name} for name in modalities])
-    await _insert(connection, series, [{**key, **msgspec.structs.asdict(one)} for one in notice.series])
-    await _insert(connection, instance, [{**key, **msgspec.structs.asdict(one)} for one in notice.instances])
+    await _equalize(connection, study_modality, key, "modality", [{"modality": one} for one in modalities])
+    for table, name, items in (
+        (series, "series_uid", notice.series),
+        (instance, "instance_uid", notice.instances),
+    ):
+        await _equalize(connection, table, key, name, [msgspec.structs.asdict(one) for one in items])
 
 
-async def _insert(connection: AsyncConnection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    for start in range(0, len(rows), _BATCH):
-        await connection.execute(table.insert(), rows[start : start + _BATCH])
+async def _equalize(
+    connection: AsyncConnection, table: sa.Table, key: dict[str, str], name: str, wanted: list[dict[str, Any]]
+) -> None:
+    """Make the rows of one study equal to these, which ``name`` tells apart; only what differs is written.
+
+    A study grows notice by notice, and writing thousands of rows anew each time would take too long.
+    """
+    columns = [column for column in table.c if column.name not in key]
+    rows = await connection.execute(sa.select(*columns).where(*_is(table, key)))
+    present = {row[name]: dict(row) for row in rows.mappings()}
+    after = {row[name]: row for row in wanted}
+    stale = [one for one, row in present.items() if after.get(one) != row]
+    for start in range(0, len(stale), _BATCH):
+        chosen = table.c[name].in_(stale[start : start + _BATCH])
+        await connection.execute(table.delete().where(*_is(table, key), chosen))
+    fresh = [{**key, **row} for one, row in after.items() if present.get(one) != row]
+    for start in range(0, len(fresh), _BATCH):
+        await connection.execute(table.insert(), fresh[start : start + _BATCH])
+
+
+def _is(table: sa.Table, key: dict[str, str]) -> list[sa.ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such study at this institution.")
 
 
 async def _studies(connection: AsyncConnection, rows: Sequence[Any]) -> list[Study]:

@@ -59,14 +59,15 @@ study_modality = sa.Table(
 )
 sa.Index(None, study_modality.c.modality)
 
+# UIDs should be unique in the world; badly de-identified files use one series UID in several studies.
 series = sa.Table(
     "series",
     metadata,
-    sa.Column("series_uid", bytewise(), primary_key=True),
-    sa.Column("study_uid", bytewise(), nullable=False),
+    sa.Column("study_uid", bytewise(), primary_key=True),
     sa.Column("node_id", bytewise(), primary_key=True),
+    sa.Column("series_uid", bytewise(), primary_key=True),
     sa.Column("modality", sa.Text, nullable=False),
-    sa.Column("number", sa.Integer),
+    sa.Column("number", sa.BigInteger),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("body_part", sa.Text, nullable=False),
     sa.Column("instance_count", sa.Integer, nullable=False),
@@ -76,21 +77,19 @@ series = sa.Table(
     sa.Column("why_no_volume", sa.Text, nullable=False),
     sa.ForeignKeyConstraint(["study_uid", "node_id"], _WHOSE, ondelete="CASCADE"),
 )
-sa.Index(None, series.c.study_uid, series.c.node_id)
 
 instance = sa.Table(
     "instance",
     metadata,
-    sa.Column("instance_uid", bytewise(), primary_key=True),
+    sa.Column("study_uid", bytewise(), primary_key=True),
     sa.Column("node_id", bytewise(), primary_key=True),
-    sa.Column("study_uid", bytewise(), nullable=False),
+    sa.Column("instance_uid", bytewise(), primary_key=True),
     sa.Column("series_uid", bytewise(), nullable=False),
     sa.Column("md5", sa.Text, nullable=False),
     sa.Column("sha256", bytewise(), nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.ForeignKeyConstraint(["study_uid", "node_id"], _WHOSE, ondelete="CASCADE"),
 )
-sa.Index(None, instance.c.study_uid, instance.c.node_id)
 
 # The newest version of each finding is the one with the greatest number; rows are only ever added.
 finding = sa.Table(

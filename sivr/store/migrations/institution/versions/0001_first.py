@@ -99,11 +99,11 @@ def upgrade() -> None:
     op.create_index(op.f("ix_study_study_date"), "study", ["study_date"], unique=False)
     op.create_table(
         "instance",
+        sa.Column("study_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("node_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column(
             "instance_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
-        sa.Column("node_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("study_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("series_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("md5", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -114,16 +114,15 @@ def upgrade() -> None:
             name=op.f("fk_instance_study_uid_node_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("instance_uid", "node_id", name=op.f("pk_instance")),
+        sa.PrimaryKeyConstraint("study_uid", "node_id", "instance_uid", name=op.f("pk_instance")),
     )
-    op.create_index(op.f("ix_instance_study_uid_node_id"), "instance", ["study_uid", "node_id"], unique=False)
     op.create_table(
         "series",
-        sa.Column("series_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("study_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("node_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("series_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("modality", sa.Text(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=True),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("body_part", sa.Text(), nullable=False),
         sa.Column("instance_count", sa.Integer(), nullable=False),
@@ -137,9 +136,8 @@ def upgrade() -> None:
             name=op.f("fk_series_study_uid_node_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("series_uid", "node_id", name=op.f("pk_series")),
+        sa.PrimaryKeyConstraint("study_uid", "node_id", "series_uid", name=op.f("pk_series")),
     )
-    op.create_index(op.f("ix_series_study_uid_node_id"), "series", ["study_uid", "node_id"], unique=False)
     op.create_table(
         "study_modality",
         sa.Column("study_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
