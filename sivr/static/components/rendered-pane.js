@@ -37,6 +37,7 @@ export class RenderedPane extends Pane {
   /** @override @param {boolean} first */
   resized(first) {
     this.follow();
+    this.written();
     if (first) this.ask();
     else this.move();
   }

@@ -45,7 +45,7 @@ export class VolumeView extends RenderedPane {
       drag: (tool, move) => {
         if (tool === "rotate") camera.rotate(this.width, this.height, [move.x - move.dx, move.y - move.dy], [move.x, move.y]);
         else if (tool === "zoom") camera.zoom(Math.exp(-move.dy / 150));
-        else if (tool === "pan") camera.shift(move.dx, move.dy, this.height);
+        else if (tool === "pan") camera.shift(move.dx, move.dy, this.fov_mm / this.height);
         else if (tool === "window" && this.#grabbed) this.window = dragged(this.#grabbed, move.x - move.fromX, move.y - move.fromY, this.series?.value_range ?? null);
         this.#moved();
       },
@@ -62,7 +62,7 @@ export class VolumeView extends RenderedPane {
         this.#moved();
       },
       shift: (dx, dy) => {
-        camera.shift(dx, dy, this.height);
+        camera.shift(dx, dy, this.fov_mm / this.height);
         this.#moved();
       },
       double: () => this.reset(),
@@ -76,6 +76,11 @@ export class VolumeView extends RenderedPane {
     return this.window ?? own ?? { center: 128, width: 256, function: "linear" };
   }
 
+  /** Height of the picture in the patient. */
+  get fov_mm() {
+    return this.camera?.fov_mm(this.width, this.height) ?? 1;
+  }
+
   #moved() {
     this.move();
     this.written();
@@ -84,7 +89,7 @@ export class VolumeView extends RenderedPane {
 
   /** @override */
   query() {
-    const options = [`renderingmethod=${this.method}`, ...(this.camera?.query() ?? [])];
+    const options = [`renderingmethod=${this.method}`, ...(this.camera?.query(this.fov_mm) ?? [])];
     if (this.method === "volume_rendered" && this.preset) options.push(`preset=${encodeURIComponent(this.preset)}`);
     if (this.window) options.push(`window=${parameter(this.window)}`);
     return options;
@@ -92,7 +97,7 @@ export class VolumeView extends RenderedPane {
 
   /** @override */
   view() {
-    return this.camera?.copy();
+    return { ...this.camera?.copy(), fov_mm: this.fov_mm };
   }
 
   /** Pan and zoom at once by placing the last picture; turning waits for the server. @override */
@@ -102,8 +107,8 @@ export class VolumeView extends RenderedPane {
     const had = shown.view;
     const size = shown.picture.bitmap;
     const cover = Math.max(this.width / size.width, this.height / size.height);
-    const k = (cover * had.fov_mm) / camera.fov_mm;
-    const px_per_mm = this.height / camera.fov_mm;
+    const k = (cover * had.fov_mm) / this.fov_mm;
+    const px_per_mm = this.height / this.fov_mm;
     const dx = (had.pan.right - camera.pan.right) * px_per_mm;
     const dy = (camera.pan.up - had.pan.up) * px_per_mm;
     this.place(k, 0, 0, k, this.width / 2 + dx - (k * size.width) / 2, this.height / 2 + dy - (k * size.height) / 2);
@@ -114,7 +119,7 @@ export class VolumeView extends RenderedPane {
     const { camera, series } = this;
     if (!camera || !series) return;
     this.edges(edgeLetters(camera.axes.right, times(camera.axes.up, -1)));
-    this.scale(camera.fov_mm / this.height);
+    this.scale(this.fov_mm / this.height);
     this.corner("tl", this.texts.tl);
     this.corner("tr", this.texts.tr);
     this.corner("bl", [[series.modality, series.description].filter(Boolean).join(" · "), t(`method.${this.method}`)]);

@@ -53,8 +53,9 @@ export function echo(shown, wanted, inverted) {
  */
 export function dragged(start, dx, dy, range) {
   const whole = range ? range[1] - range[0] : start.width * 2;
-  const step = Math.min(Math.max(whole, start.width), start.width * 4) / 700;
-  const digits = step < 0.05 ? 4 : step < 1 ? 2 : 0;
+  // Never so small that a narrow window cannot be left, never so large that it jumps.
+  const step = Math.min(Math.max(whole, start.width), Math.max(start.width * 4, whole / 20)) / 700;
+  const digits = start.width < 1 ? 4 : start.width < 40 ? 2 : 0;
   const round = (/** @type {number} */ value) => Number(value.toFixed(digits));
   const least = start.function && start.function !== "linear" ? step : 1;
   return { ...start, explanation: "", width: Math.max(round(start.width + dx * step), least), center: round(start.center + dy * step) };

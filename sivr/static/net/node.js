@@ -94,7 +94,7 @@ export class RenderNode extends Place {
     return this.json(`/${which}/${id(key)}/retry`, { method: "POST" });
   }
 
-  /** @param {{files_expected: number, bytes_expected: number}} expected @returns {Promise<{id: string, url: string}>} */
+  /** @param {{patient_id: string, patient_issuer: string, files_expected: number, bytes_expected: number}} expected @returns {Promise<{id: string, url: string}>} */
   createUpload(expected) {
     return this.json("/uploads", { method: "POST", json: expected });
   }

@@ -16,10 +16,11 @@ export class VolumeCamera {
     /** @type {Axes} */
     this.axes = STANDARD_VIEWS.a;
     this.pan = { right: 0, up: 0 };
-    this.fov_mm = this.#whole_mm;
+    /** What the shorter side of the picture shows. */
+    this.side_mm = this.#whole_mm;
   }
 
-  /** A height that holds the longest side of the volume. */
+  /** A side that holds the longest side of the volume. */
   get #whole_mm() {
     return Math.max(...this.volume.extent_mm) * 1.15;
   }
@@ -27,7 +28,12 @@ export class VolumeCamera {
   reset() {
     this.axes = STANDARD_VIEWS.a;
     this.pan = { right: 0, up: 0 };
-    this.fov_mm = this.#whole_mm;
+    this.side_mm = this.#whole_mm;
+  }
+
+  /** Height of a picture in the patient, mm. @param {number} width @param {number} height of the field */
+  fov_mm(width, height) {
+    return (this.side_mm * height) / Math.min(width, height);
   }
 
   /** @param {string} letter one of a p r l h f */
@@ -55,27 +61,26 @@ export class VolumeCamera {
 
   /** @param {number} factor above 1 is nearer */
   zoom(factor) {
-    this.fov_mm = clamp(this.fov_mm / factor, this.reach_mm / 60, this.reach_mm * 4);
+    this.side_mm = clamp(this.side_mm / factor, this.reach_mm / 60, this.reach_mm * 4);
   }
 
-  /** @param {number} dx @param {number} dy CSS px @param {number} height CSS px of the picture */
-  shift(dx, dy, height) {
-    const mm = this.fov_mm / height;
+  /** @param {number} dx @param {number} dy CSS px @param {number} mm per CSS px */
+  shift(dx, dy, mm) {
     // Moving the picture right is moving the camera left.
     this.pan = { right: this.pan.right - dx * mm, up: this.pan.up + dy * mm };
   }
 
-  /** What the camera says in a URL. */
-  query() {
+  /** What the camera says in a URL. @param {number} fov_mm height of the picture */
+  query(fov_mm) {
     const { axes, volume } = this;
     const position = plus(volume.center, times(axes.back, this.reach_mm));
     return [
       `viewpointposition=${triple(position)}`, `viewpointlookat=${triple(volume.center)}`, `viewpointup=${triple(axes.up)}`,
-      `fov=${text(this.fov_mm)}`, `pan=${text(this.pan.right)},${text(this.pan.up)}`,
+      `fov=${text(fov_mm)}`, `pan=${text(this.pan.right)},${text(this.pan.up)}`,
     ];
   }
 
   copy() {
-    return { axes: this.axes, fov_mm: this.fov_mm, pan: { ...this.pan } };
+    return { axes: this.axes, pan: { ...this.pan } };
   }
 }
