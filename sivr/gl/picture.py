@@ -53,6 +53,10 @@ class Easel:
         GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
         self.max_size = int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
 
+    def prepare(self, width: int, height: int) -> None:
+        """Make the canvas for a picture of this size now; making one disturbs texture unit 0."""
+        self._bind(width, height)
+
     def draw(self, width: int, height: int, check: Callable[[], None] | None = None) -> None:
         """Run the current program over a picture; ``check`` is called between bands and may raise Canceled."""
         self._bind(width, height)

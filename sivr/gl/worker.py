@@ -1,0 +1,130 @@
+"""A render process: one OpenGL context, the textures of some volumes, one job at a time.
+
+It ends when its pipe does, so it never outlives the process that started it, and leaves Ctrl-C to that process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from sivr.errors import Canceled, SivrError
+from sivr.gl import messages
+from sivr.gl.context import Platform, create, describe
+from sivr.gl.messages import Cancel, Drawn, Failed, Forget, Hello, Job, Refusal, Stop, ToWorker
+
+
+def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes: int) -> None:
+    """Run until told to stop or the pipe ends; the target of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    # A pipe that is gone means nobody is there to be told.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        try:
+            context = create(platform, device)
+            artist = _Artist(texture_budget_bytes)
+            names = describe()
+            hello = Hello(
+                context.way, names["renderer"], names["version"], context.refused, artist.slice_path()
+            )
+        except (SivrError, ImportError, OSError) as error:
+            pipe.send_bytes(messages.encode(Refusal(str(error))))
+            return
+        pipe.send_bytes(messages.encode(hello))
+        Worker(pipe, artist).run()
+
+
+class Worker:
+    """The loop of a render process."""
+
+    def __init__(self, pipe: Connection, artist: _Artist) -> None:
+        self._pipe = pipe
+        self._artist = artist
+        self._waiting: deque[ToWorker] = deque()
+
+    def run(self) -> None:
+        """Answer jobs until Stop; raises EOFError when the other side is gone."""
+        while True:
+            message = self._waiting.popleft() if self._waiting else self._receive()
+            match message:
+                case Job():
+                    self._do(message)
+                case Forget(key=key):
+                    self._artist.forget(key)
+                case Stop():
+                    return
+                case Cancel():
+                    continue
+
+    def _receive(self) -> ToWorker:
+        return messages.decode_to_worker(self._pipe.recv_bytes())
+
+    def _do(self, job: Job) -> None:
+        try:
+            drawn, body = self._artist.draw(job, lambda: self._check(job.id))
+        except Exception as error:
+            # A picture that fails must not take the textures of everybody else with it.
+            kind = type(error).__name__ if isinstance(error, SivrError) else "Unavailable"
+            text = str(error) if isinstance(error, SivrError) else f"The picture cannot be drawn ({error!r:.200})."
+            self._pipe.send_bytes(messages.encode(Failed(job.id, kind, text)))
+            return
+        self._pipe.send_bytes(messages.encode(drawn))
+        self._pipe.send_bytes(body)
+
+    def _check(self, job: int) -> None:
+        """Between bands of a picture: has it been canceled? Other messages wait for their turn."""
+        while self._pipe.poll():
+            message = self._receive()
+            if isinstance(message, Cancel):
+                if message.id == job:
+                    raise Canceled("Nobody waits for this picture any more.")
+            else:
+                self._waiting.append(message)
+
+
+class _Artist:
+    """Everything that needs the context. OpenGL is imported here, after the context was made."""
+
+    def __init__(self, texture_budget_bytes: int) -> None:
+        from sivr.gl.raycast import Raycaster
+        from sivr.gl.textures import TextureCache
+
+        self._textures = TextureCache(texture_budget_bytes)
+        self._raycaster = Raycaster(self._textures)
+
+    def slice_path(self) -> str:
+        from sivr.gl.slice import choose_slice_path
+
+        return choose_slice_path()
+
+    def forget(self, key: str) -> None:
+        self._textures.forget(key)
+
+    def draw(self, job: Job, check: Callable[[], None]) -> tuple[Drawn, Any]:
+        started = time.perf_counter()
+        volume = self._textures.get(job.source)
+        ready = volume.slices_ready
+        updated = time.perf_counter()
+        draft = False
+        if job.volume is not None:
+            draft = job.volume.draft
+            pixels = self._raycaster.volume(volume, job.volume, None if draft else check)
+        elif job.plane is not None:
+            pixels = self._raycaster.plane(volume, job.plane, check)
+        else:
+            raise Canceled("The job asks for nothing.")
+        self._textures.trim()
+        done = time.perf_counter()
+        timing = {"update": (updated - started) * 1000, "draw": (done - updated) * 1000}
+        answer = Drawn(
+            job.id, pixels.shape, ready, len(volume.shared.ready), volume.factors, draft, timing
+        )
+        return answer, np.ascontiguousarray(pixels).reshape(-1).data
