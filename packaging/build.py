@@ -23,10 +23,9 @@ SUBMODULES = (
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql",
 )
-WHOLE = ("openjpeg", "jpeg_ls", "pylibjpeg")
-METADATA = ("pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "imageio", "pydicom")
-HIDDEN = ("aiosqlite", "asyncpg", "gdcm", "logging.config")
-EXCLUDED = ("tkinter", "matplotlib", "IPython", "pytest", "mypy")
+METADATA = ("imageio", "pydicom")
+HIDDEN = ("aiosqlite", "asyncpg", "logging.config")
+EXCLUDED = ("tkinter", "matplotlib", "IPython", "pytest", "mypy", "gdcm", "openjpeg", "jpeg_ls", "pylibjpeg")
 
 
 def run(*command: str) -> None:
@@ -42,8 +41,6 @@ def executable() -> Path:
     options += ["--collect-data", "sivr"]
     for name in SUBMODULES:
         options += ["--collect-submodules", name]
-    for name in WHOLE:
-        options += ["--collect-all", name]
     for name in METADATA:
         options += ["--copy-metadata", name]
     for name in HIDDEN:
