@@ -61,7 +61,7 @@ class GrantService:
 
     async def _view(self, request: GrantRequest, actor: Actor) -> tuple[Node, dict[str, str]]:
         if not request.study_uid:
-            raise Invalid("Which study is to be viewed?", {"field": "study_uid"})
+            raise Invalid("A grant to view names the study.", {"field": "study_uid"})
         held = await self._studies.held_by(request.study_uid)
         if request.node_id:
             if request.node_id not in held:
@@ -77,7 +77,7 @@ class GrantService:
         if self._institution not in actor.institutions:
             raise Forbidden(f"You may store only at your own institution; {self._name} is not yours.")
         if not _RECORD_ID.fullmatch(request.patient_id):
-            raise Invalid("Whose studies are to be stored?", {"field": "patient_id"})
+            raise Invalid("A grant to store names the patient's record.", {"field": "patient_id"})
         if request.patient_issuer != actor.toplevel:
             raise Invalid("The patient's record is kept by another toplevel.", {"field": "patient_issuer"})
         nodes = {one.id: one for one in await self._nodes.all()}
