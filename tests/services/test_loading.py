@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from sivr.store.blobs import Blobs
-from sivr.store.index import StoredInstance
 
 from sivr.dicom.phantom import phantom_values, write_phantom
 from sivr.errors import Exhausted, Invalid, NotFound
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import COARSE_STEP, OpenSeries
 from sivr.services.segments import FOLDER
+from sivr.store.blobs import Blobs
+from sivr.store.index import StoredInstance
 from tests.services.stored import Store, store_files
 
 MEGABYTE = 1024 * 1024
@@ -119,7 +119,9 @@ async def test_who_goes_away_takes_only_his_own_request_along(store: Store, tmp_
 async def test_the_budget_holds_however_many_series_are_opened(store: Store, tmp_path: Path) -> None:
     series_bytes = int(np.prod(SHAPE)) * 2
     all_stored = [
-        await store_files(store, write_phantom(tmp_path / str(n), "ramp", SHAPE, study=f"s{n}"))
+        await store_files(
+            store, write_phantom(tmp_path / str(n), "ramp", SHAPE, study=f"s{n}", multi_frame=True)
+        )
         for n in range(10)
     ]
     async with loader(store, megabytes=3.5 * series_bytes / MEGABYTE) as found:
@@ -156,8 +158,12 @@ async def test_a_series_over_the_budget_is_read_slice_by_slice_and_has_no_volume
 
 
 async def test_a_volume_in_use_is_not_evicted(store: Store, tmp_path: Path) -> None:
-    first = await store_files(store, write_phantom(tmp_path / "a", "ramp", SHAPE, study="a"))
-    second = await store_files(store, write_phantom(tmp_path / "b", "ramp", SHAPE, study="b"))
+    first = await store_files(
+        store, write_phantom(tmp_path / "a", "ramp", SHAPE, study="a", multi_frame=True)
+    )
+    second = await store_files(
+        store, write_phantom(tmp_path / "b", "ramp", SHAPE, study="b", multi_frame=True)
+    )
     size = int(np.prod(SHAPE)) * 2
     async with loader(store, megabytes=1.5 * size / MEGABYTE) as found:
         async with found.volume(await opened(found, first), coarse=False) as source:
@@ -171,7 +177,7 @@ async def test_a_volume_in_use_is_not_evicted(store: Store, tmp_path: Path) -> N
 
 async def test_a_coarse_volume_is_there_before_the_whole(store: Store, tmp_path: Path) -> None:
     shape = (160, 128, 128)
-    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", shape))
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", shape, multi_frame=True))
     async with loader(store, threads=1) as found:
         series = await opened(found, stored)
         async with found.volume(series, coarse=True):

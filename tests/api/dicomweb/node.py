@@ -12,8 +12,6 @@ import aiohttp
 import numpy as np
 import numpy.typing as npt
 from aiohttp import web
-from sivr.store.blobs import Blobs
-from sivr.store.index import Index, StoredInstance
 
 from sivr import codec
 from sivr.api import contents, node_sessions, presets
@@ -23,7 +21,9 @@ from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
 from sivr.model.people import Actor, Grant
 from sivr.services.imaging import Imaging, open_imaging
 from sivr.services.node_sessions import NodeSessions
+from sivr.store.blobs import Blobs
 from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.index import Index, StoredInstance
 from tests.services.stored import Store, open_store, store_files
 
 ORIGIN = "https://web.example"

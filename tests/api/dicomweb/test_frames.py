@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from sivr import codec
 from sivr.dicom.phantom import phantom_values, write_phantom
@@ -132,31 +131,29 @@ async def test_media_types_are_negotiated(node: Node, tmp_path: Path) -> None:
     assert (await ana.get(path + "?accept=video/mp4")).status == 406
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("window=40,400", 400),
-        ("window=40,400,cubic", 400),
-        ("quality=0", 400),
-        ("viewport=10", 400),
-        ("viewport=10,10,56,0", 400),
-        ("annotation=", 400),
-        ("iccprofile=srgb", 400),
-        ("viewport=8000,8000", 413),
-        ("viewport=9000,10", 413),
-        ("sparkle=1", 200),
-    ],
-)
-async def test_wrong_parameters_are_answered_in_a_sentence(
-    node: Node, tmp_path: Path, query: str, status: int
-) -> None:
+WRONG = [
+    ("window=40,400", 400),
+    ("window=40,400,cubic", 400),
+    ("quality=0", 400),
+    ("viewport=10", 400),
+    ("viewport=10,10,56,0", 400),
+    ("annotation=", 400),
+    ("iccprofile=srgb", 400),
+    ("viewport=8000,8000", 413),
+    ("viewport=9000,10", 413),
+    ("sparkle=1", 200),
+]
+
+
+async def test_wrong_parameters_are_answered_in_a_sentence(node: Node, tmp_path: Path) -> None:
     stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
     ana = node.viewer("ana", stored[0].header.study_uid)
-    answer = await ana.get(f"{frame_path(stored[0])}?{query}")
-    assert answer.status == status
-    if status != 200:
-        assert answer.headers["Content-Type"].startswith("application/problem+json")
-        assert answer.json["detail"].endswith(".")
+    for query, status in WRONG:
+        answer = await ana.get(f"{frame_path(stored[0])}?{query}")
+        assert answer.status == status, (query, answer.body[:300])
+        if status != 200:
+            assert answer.headers["Content-Type"].startswith("application/problem+json")
+            assert answer.json["detail"].endswith(".")
 
 
 async def test_what_is_not_there_is_404(node: Node, tmp_path: Path) -> None:

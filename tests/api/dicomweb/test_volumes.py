@@ -1,0 +1,235 @@
+"""Volumes and planes over a real socket: the right way round, the right values, complete or not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from sivr.dicom.phantom import phantom_values, write_phantom
+from sivr.dicom.presentation import window_levels
+from sivr.model.pixels import Window
+from tests.api.dicomweb.node import Node, Viewer, frame_path, instance_path, running_node, series_path
+
+CUBE = (64, 64, 64)
+WINDOW = Window(300, 2600)
+W = "window=300,2600,linear"
+EXACT = f"renderingmethod=maximum_ip&{W}&viewport=64,64&fov=128&accept=image/png"
+
+
+def grey(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """Values as the window shows them."""
+    return np.floor(window_levels(values, WINDOW) * 255 + 0.5).astype(np.int64)
+
+
+def seen(side: str, projection: str = "max") -> npt.NDArray[np.int64]:
+    """The letter phantom projected by numpy as it must be seen from a side of the patient."""
+    hu = phantom_values("letter", CUBE)
+    along = {"a": 1, "p": 1, "r": 2, "l": 2, "h": 0, "f": 0}[side]
+    flat = {"max": np.max, "min": np.min, "mean": np.mean}[projection](hu, axis=along)
+    # Axes of what is left: (k, i) for a and p, (k, j) for r and l, (j, i) for h and f. k grows to the head,
+    # j to the back, i to the patient's left; the head (front, from h and f) is up.
+    turned = {
+        "a": flat[::-1],
+        "p": flat[::-1, ::-1],
+        "r": flat[::-1, ::-1],
+        "l": flat[::-1],
+        "h": flat[:, ::-1],
+        "f": flat,
+    }[side]
+    return grey(turned)
+
+
+async def letter(node: Node, tmp_path: Path, *, multi_frame: bool = True) -> tuple[Viewer, str]:
+    """The letter stored, somebody who may see it, and the path of its series."""
+    stored = await node.add(write_phantom(tmp_path / "in", "letter", CUBE, multi_frame=multi_frame))
+    return node.viewer("ana", stored[0].header.study_uid), series_path(stored[0])
+
+
+async def test_the_six_sides_are_seen_the_right_way_round(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    for side in "aprlhf":
+        for spelling in ("rendered3d", "rendered3D"):
+            answer = await ana.get(f"{series}/{spelling}?orientation={side}&{EXACT}")
+            assert answer.headers["Sivr-Complete"] == "yes"
+            difference = np.abs(answer.pixels.astype(int) - seen(side))
+            assert difference.max() <= 1, (
+                f"from {side}: {difference.max()} at {np.argwhere(difference > 1)[:3]}"
+            )
+
+
+async def test_projections_equal_numpy(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    for method, projection in (("maximum_ip", "max"), ("minimum_ip", "min"), ("average_ip", "mean")):
+        query = EXACT.replace("maximum_ip", method) + "&orientation=a"
+        picture = (await ana.get(f"{series}/rendered3d?{query}")).pixels
+        assert np.abs(picture.astype(int) - seen("a", projection)).max() <= 1, method
+
+
+async def test_a_plane_is_the_slice_that_lies_there(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    hu = phantom_values("letter", CUBE)
+    for k in (10, 31, 50):
+        z = (k - 31.5) * 2
+        query = f"viewpointposition=0,0,{z - 100}&viewpointlookat=0,0,{z}&viewpointup=0,-1,0&{EXACT}"
+        picture = (await ana.get(f"{series}/renderedMPR?{query}")).pixels
+        assert np.abs(picture.astype(int) - grey(hu[k])).max() <= 1
+    slab = "viewpointposition=0,0,-500&viewpointlookat=0,0,0&viewpointup=0,-1,0&mprslab=1000"
+    whole = (await ana.get(f"{series}/renderedmpr?{slab}&{EXACT}")).pixels
+    assert np.abs(whole.astype(int) - seen("f")).max() <= 1
+
+
+async def test_pan_and_zoom_by_the_patient(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    whole = seen("a")
+    query = EXACT.replace("viewport=64,64&fov=128", "viewport=32,32&fov=64")
+    center = (await ana.get(f"{series}/rendered3d?orientation=a&{query}")).pixels
+    assert np.abs(center.astype(int) - whole[16:48, 16:48]).max() <= 1
+    panned = (await ana.get(f"{series}/rendered3d?orientation=a&{query}&pan=20,-10")).pixels
+    assert np.abs(panned.astype(int) - whole[21:53, 26:58]).max() <= 1
+
+
+async def test_a_volume_is_rendered_in_color(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    plain = await ana.get(f"{series}/rendered3d?viewport=200,100&accept=image/png")
+    assert plain.pixels.shape == (100, 200, 3)
+    assert plain.headers["Sivr-Quality"] == "lossless"
+    again = await ana.get(
+        f"{series}/rendered3d?viewport=200,100&accept=image/png", **{"If-None-Match": plain.headers["ETag"]}
+    )
+    assert again.status == 304
+    skin = await ana.get(f"{series}/rendered3d?viewport=200,100&preset=ct-skin&accept=image/png")
+    assert (skin.pixels != plain.pixels).any()
+    brighter = await ana.get(f"{series}/rendered3d?viewport=200,100&window=-500,2600,linear&accept=image/png")
+    assert brighter.pixels.mean() > plain.pixels.mean()
+    same = await ana.get(f"{series}/rendered3d?viewport=200,100&{W}&accept=image/png")
+    assert (same.pixels == plain.pixels).all(), "the window of the file leaves the preset as it is"
+    draft = await ana.get(f"{series}/rendered3d?draft=yes&view=one&quality=50")
+    assert draft.headers["Sivr-Quality"] == "preview"
+    names = {item["name"] for item in (await ana.get("/presets")).json["items"]}
+    assert {"ct-bone", "ct-skin"} <= names
+
+
+WRONG = [
+    ("rendered3d", "orientation=x", 400),
+    ("rendered3d", "orientation=a&viewpointup=0,0,1", 400),
+    ("rendered3d", "viewpointup=0,0,0", 400),
+    ("rendered3d", "viewpointposition=0,0,0&viewpointlookat=0,0,0", 400),
+    ("rendered3d", "viewpointposition=0,0,9&viewpointup=0,0,1", 400),
+    ("rendered3d", "renderingmethod=x", 400),
+    ("rendered3d", "preset=nothing", 400),
+    ("rendered3d", "swivelrange=90", 400),
+    ("rendered3d", "viewport=10,10,1,1", 400),
+    ("renderedmpr", "mprslab=0", 400),
+    ("renderedmpr", "renderingmethod=volume_rendered", 400),
+    ("rendered3d", "viewport=8000,8000", 413),
+    ("rendered3d", "accept=video/mp4", 406),
+]
+
+
+async def test_wrong_parameters(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    for resource, query, status in WRONG:
+        answer = await ana.get(f"{series}/{resource}?{query}")
+        assert answer.status == status, (query, answer.body)
+        assert answer.json["detail"].endswith(".")
+
+
+async def test_a_series_without_a_volume_says_why(node: Node, shared_data: Path) -> None:
+    stored = await node.add((shared_data / "multiframe").glob("*.dcm"))
+    ana = node.viewer("ana", stored[0].header.study_uid)
+    contents = (await ana.get(f"{series_path(stored[0])}/contents")).json
+    answer = await ana.get(f"{series_path(stored[0])}/rendered3d")
+    assert answer.status == 400
+    assert answer.json["detail"] == contents["why_no_volume"]
+    assert (await ana.get(frame_path(stored[0], 40))).status == 200
+
+
+async def test_study_and_instance_levels(node: Node, tmp_path: Path) -> None:
+    stored = (await node.add(write_phantom(tmp_path / "in", "letter", CUBE, multi_frame=True)))[0]
+    study = stored.header.study_uid
+    ana = node.viewer("ana", study)
+    query = f"orientation=a&{EXACT}"
+    series = (await ana.get(f"{series_path(stored)}/rendered3d?{query}")).pixels
+    assert ((await ana.get(f"/studies/{study}/rendered3d?{query}")).pixels == series).all()
+    assert ((await ana.get(f"{instance_path(stored)}/rendered3D?{query}")).pixels == series).all()
+    assert (await ana.get(f"{instance_path(stored)}/frames/1,2/rendered3d?{query}")).status == 400
+    assert (await ana.get(f"/studies/{study}/renderedMPR?{query}")).status == 200
+    single = (await node.add(write_phantom(tmp_path / "b", "letter", (8, 8, 8), study="b")))[0]
+    eva = node.viewer("eva", single.header.study_uid)
+    assert (await eva.get(f"{instance_path(single)}/rendered3d")).status == 400
+
+
+async def test_the_metadata_of_a_picture(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    query = f"orientation=h&renderingmethod=maximum_ip&{W}&renderedvolumetricmetadata=yes"
+    answer = await ana.get(f"{series}/rendered3d?{query}")
+    assert answer.headers["Content-Type"] == "application/dicom+json"
+    module = answer.json[0]
+    assert module["00720510"]["Value"] == ["3D_RENDERING"]
+    assert module["0070120D"]["Value"] == ["MAXIMUM_IP"]
+    assert module["00701604"]["Value"] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert module["00701603"]["Value"][2] > 100
+    assert module["00701605"]["Value"] == pytest.approx([0, -1, 0])
+    assert module["00281051"]["Value"] == [2600]
+    plane = (await ana.get(f"{series}/renderedmpr?mprslab=4&renderedvolumetricmetadata=yes")).json[0]
+    assert plane["00701503"]["Value"] == [4]
+
+
+async def test_a_coarse_volume_is_shown_while_the_rest_is_loading(node: Node, tmp_path: Path) -> None:
+    shape = (400, 128, 128)
+    stored = await node.add(write_phantom(tmp_path / "in", "letter", shape, multi_frame=True))
+    ana = node.viewer("ana", stored[0].header.study_uid)
+    series = await node.imaging.loader.open(stored[0].header.study_uid, stored[0].header.series_uid)
+    held = asyncio.Event()
+    background = node.imaging.loader._pool._background
+
+    def only_coarse(most: int) -> list[object]:
+        step = series.segment is not None and series.segment.ready[::8].all() and not held.is_set()
+        return [] if step else background(most)  # type: ignore[return-value]
+
+    node.imaging.loader._pool._background = only_coarse  # type: ignore[assignment]
+    path = f"{series_path(stored[0])}/rendered3d?orientation=a&{EXACT}"
+    coarse = await ana.get(path + "&view=main")
+    assert coarse.headers["Sivr-Complete"] == "no"
+    assert coarse.headers["Sivr-Quality"] == "preview"
+    assert coarse.headers["Cache-Control"] == "no-store"
+    assert "ETag" not in coarse.headers
+    assert coarse.pixels.max() > 100, "something of the letter is there already"
+    waiting = asyncio.create_task(ana.get(path))
+    held.set()
+    node.imaging.loader._pool.wake()
+    whole = await waiting
+    assert whole.headers["Sivr-Complete"] == "yes", "who names no view waits for the whole volume"
+
+
+async def test_a_volume_over_the_budget_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "small", memory_mb=2) as node:
+        stored = await node.add(write_phantom(tmp_path / "in", "letter", (64, 128, 128), multi_frame=True))
+        ana = node.viewer("ana", stored[0].header.study_uid)
+        answer = await ana.get(f"{series_path(stored[0])}/rendered3d")
+        assert answer.status == 503
+        assert "one by one" in answer.json["detail"]
+        assert (await ana.get(frame_path(stored[0], 30))).status == 200
+
+
+async def test_the_mip_of_a_real_head_equals_numpy(node: Node, shared_data: Path) -> None:
+    paths = [path for path in (shared_data / "ct-head-1mm").iterdir() if path.is_file()]
+    paths = [path for path in paths if path.read_bytes()[128:132] == b"DICM" and path.name != "DIRFILE"]
+    stored = await node.add(paths)
+    ana = node.viewer("ana", stored[0].header.study_uid)
+    series = await node.imaging.loader.open(stored[0].header.study_uid, stored[0].header.series_uid)
+    grid, scale = series.stack.volume, series.scale
+    assert grid is not None and scale is not None
+    spacing = grid.spacing_mm[1]
+    query = (
+        f"orientation=f&renderingmethod=maximum_ip&{W}&viewport=512,512&fov={512 * spacing}&accept=image/png"
+    )
+    picture = (await ana.get(f"{series_path(stored[0])}/rendered3d?{query}")).pixels
+    assert series.segment is not None
+    hu = series.segment.voxels.max(axis=0) * scale.slope + scale.intercept
+    difference = np.abs(picture.astype(int) - grey(hu))
+    assert (difference > 1).mean() < 1e-4, difference.max()
