@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -53,12 +54,20 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON."""
-        return msgspec.json.decode(self.body) if self.body else None
+        """The body as JSON, None when it is empty; raises Unavailable when it is something else."""
+        try:
+            return msgspec.json.decode(self.body) if self.body else None
+        except msgspec.DecodeError as error:
+            # Another program, a portal or a proxy answers at this address.
+            raise Unavailable("The answer is not that of a SIVR server; is the address right?") from error
 
 
 class Client:
-    """Requests to SIVR servers; cookies are kept per server. Errors come as the domain's words."""
+    """Requests to SIVR servers; cookies are kept per server. Errors come as the domain's words.
+
+    Only HTTPS is spoken, and redirects are not followed: tokens and passwords go where they were meant to go.
+    Only reads that a closed connection broke off are repeated here; callers know what else they may repeat.
+    """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -75,6 +84,8 @@ class Client:
         params: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request; raises the error that the answer's status stands for, Unavailable when none comes."""
+        if not url.startswith("https://"):
+            raise Invalid(f"{url.partition('?')[0]} is not an https:// address.")
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -85,17 +96,28 @@ class Client:
         if body is not None and len(body) > 1 << 20:
             body = _pieces(body)
         try:
-            async with self._session.request(method, url, data=body, headers=sent, params=params) as answer:
-                content = await answer.content.read(_MAX_ANSWER_BYTES)
-                while not answer.content.at_eof():
-                    content += await answer.content.read(_MAX_ANSWER_BYTES)
+            async with self._session.request(
+                method, url, data=body, headers=sent, params=params, allow_redirects=False
+            ) as answer:
+                content = bytearray()
+                async for chunk in answer.content.iter_any():
+                    content += chunk
                     if len(content) > _MAX_ANSWER_BYTES:
-                        raise Invalid(f"The answer of {_host(url)} is too large.")
-                found = Answer(answer.status, answer.headers, content)
+                        raise Unavailable(f"The answer of {_host(url)} is too large.")
+                found = Answer(answer.status, answer.headers, bytes(content))
+        except aiohttp.InvalidURL as error:
+            raise Invalid(f"{url.partition('?')[0]} is not an address.") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+            raise Unavailable(f"The certificate of {_host(url)} is not trusted: {reason}.") from error
         except aiohttp.ClientSSLError as error:
-            raise Unavailable(f"The certificate of {_host(url)} is not trusted.") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"{_host(url)} does not speak HTTPS as it should.") from error
+        except TimeoutError as error:
+            raise Unavailable(f"{_host(url)} does not answer in time.") from error
+        except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{_host(url)} does not answer.") from error
+        if 300 <= found.status < 400 and found.status != 304:
+            raise Unavailable(f"{_host(url)} sends elsewhere; is the address right?")
         if found.status >= 400:
             raise _error(url, found)
         return found
@@ -111,13 +133,12 @@ def _host(url: str) -> str:
 
 
 def _error(url: str, answer: Answer) -> SivrError:
-    detail, details = f"{_host(url)} answered {answer.status}.", {}
+    problem: object = None
     if answer.headers.get("Content-Type", "").startswith("application/problem+json"):
-        try:
-            details = answer.json()
-        except msgspec.DecodeError:
-            details = {}
-        detail = str(details.get("detail", detail))
+        with contextlib.suppress(msgspec.DecodeError):
+            problem = msgspec.json.decode(answer.body)
+    details: dict[str, object] = problem if isinstance(problem, dict) else {}
+    detail = str(details.get("detail") or f"{_host(url)} answered {answer.status}.")
     return _KINDS.get(answer.status, errors.Unavailable)(detail, details)
 
 
@@ -139,13 +160,16 @@ class InstitutionPeer:
 
     def __init__(self, client: Client, url: str, institution_id: str, node_id: str, key: SigningKey) -> None:
         self._client = client
-        self._url = url
+        self._url = url.rstrip("/")
         self._institution = institution_id
         self._node = node_id
         self._key = key
 
     async def post_notice(self, notice: StudyNotice) -> None:
-        """Tell the state of a study; raises Unavailable, or what the institution refuses with."""
+        """Tell the state of a study; raises Unavailable, or what the institution refuses with.
+
+        It may be told again and again: the institution keeps the newest revision.
+        """
         claims = {"iss": self._node, "aud": self._institution, "sub": self._node}
         token = self._key.sign(claims, TOKEN_S)
         await self._client.ask("POST", f"{self._url}/notices", json=notice, token=token)
@@ -168,9 +192,10 @@ class Visitor:
 
     async def log_in(self, login: str, password: str) -> dict[str, Any]:
         """Find the toplevel and log in; the user as the toplevel knows them."""
-        offered = (await self._client.ask("GET", f"{self._web}/config.json")).json()["toplevels"]
+        config = (await self._client.ask("GET", f"{self._web}/config.json")).json()
+        offered = config.get("toplevels") if isinstance(config, dict) else None
         if not offered:
-            raise Unavailable("The web server offers no toplevel.")
+            raise Unavailable(f"{_host(self._web)} offers no toplevel; is it the address of a web role?")
         self.toplevel_id, self.toplevel_url = offered[0]["id"], offered[0]["url"]
         credentials = {"login": login, "password": password}
         answer = await self._client.ask("POST", f"{self.toplevel_url}/session", json=credentials)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sivr.store.database import Database
 from sivr.store.schema.columns import now
+from sivr.store.upsert import insert_for
 
 
 class CookieSessionRows:
@@ -23,9 +24,11 @@ class CookieSessionRows:
         moment = datetime.fromtimestamp(expires, UTC)
 
         async def work(connection: AsyncConnection) -> None:
-            gone = sa.or_(self._table.c.hash == key, self._table.c.expires_at < now())
-            await connection.execute(self._table.delete().where(gone))
-            await connection.execute(self._table.insert().values(hash=key, body=body, expires_at=moment))
+            await connection.execute(self._table.delete().where(self._table.c.expires_at < now()))
+            # Several servers of one role may prolong one session at once.
+            row = insert_for(connection, self._table).values(hash=key, body=body, expires_at=moment)
+            newer = {"body": row.excluded.body, "expires_at": row.excluded.expires_at}
+            await connection.execute(row.on_conflict_do_update(index_elements=["hash"], set_=newer))
 
         await self._database.write(work)
 

@@ -1,0 +1,50 @@
+"""Sessions of browsers on both databases, in both roles that have them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.database import Database, SchemaName, metadata_of
+
+
+@pytest.mark.parametrize("schema", ["institution", "render"])
+async def test_save_find_remove(database_url: str, schema: SchemaName) -> None:
+    table = metadata_of(schema).tables["cookie_session"]
+    later = int(time.time()) + 60
+    async with Database(database_url, schema) as database:
+        rows = CookieSessionRows(database, table)
+        assert await rows.find("a") is None
+        await rows.save("a", b"\x00first", later)
+        await rows.save("b", b"other", later)
+        await rows.save("a", b"second", later + 1)
+        assert (await rows.find("a"), await rows.find("b")) == (b"second", b"other")
+        await rows.remove("a")
+        await rows.remove("a")
+        assert (await rows.find("a"), await rows.find("b")) == (None, b"other")
+    async with Database(database_url, schema) as database:
+        assert await CookieSessionRows(database, table).find("b") == b"other"
+
+
+async def test_expired_ones_are_swept(database_url: str) -> None:
+    table = metadata_of("institution").tables["cookie_session"]
+    async with Database(database_url, "institution") as database:
+        rows = CookieSessionRows(database, table)
+        await rows.save("old", b"x", int(time.time()) - 1)
+        assert await rows.find("old") is None
+        await rows.save("new", b"x", int(time.time()) + 60)
+        async with database.connect() as connection:
+            assert (await connection.scalars(sa.select(table.c.hash))).all() == ["new"]
+
+
+async def test_one_session_saved_at_once(database_url: str) -> None:
+    table = metadata_of("institution").tables["cookie_session"]
+    later = int(time.time()) + 60
+    async with Database(database_url, "institution") as database:
+        rows = CookieSessionRows(database, table)
+        await asyncio.gather(*(rows.save("a", str(number).encode(), later) for number in range(8)))
+        assert await rows.find("a") in [str(number).encode() for number in range(8)]
