@@ -42,8 +42,9 @@ class Codec(msgspec.Struct, frozen=True):
 def encode(pixels: Pixels, media_type: str, quality: int | None = None) -> bytes:
     """Encode ``pixels`` (h, w) or (h, w, 3) uint8.
 
-    ``quality`` is 1..100 and concerns lossy types only (PS3.18 8.3.5.1.2); without it WebP and AVIF are written
-    lossless. Raises NotAcceptable for an unknown type, Invalid for a picture or quality that cannot be written.
+    ``quality`` is 1..100 and concerns lossy types only (PS3.18 8.3.5.1.2); without it WebP and AVIF are
+    written lossless. Raises NotAcceptable for an unknown type, Invalid for a picture or quality that
+    cannot be written.
     """
     codec = _codec(media_type)
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
@@ -120,7 +121,8 @@ def _encode_jpeg(pixels: Pixels, quality: int | None) -> bytes:
 
 
 def _encode_webp(pixels: Pixels, quality: int | None) -> bytes:
-    # WebP has no gray, and method 0 is the only one that fits an interactive picture (reference: 4 ms against 15).
+    # WebP has no gray, and method 0 is the only one that fits an interactive picture (reference: 4 ms
+    # against 15).
     image = _image(pixels).convert("RGB")
     if quality is None:
         return _save(image, "WEBP", lossless=True, quality=0, method=1)
@@ -136,7 +138,8 @@ def _encode_avif(pixels: Pixels, quality: int | None) -> bytes:
         import imagecodecs
 
         rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        body: bytes = imagecodecs.avif_encode(np.ascontiguousarray(rgb), level=100, speed=10, pixelformat="444")
+        rgb = np.ascontiguousarray(rgb)
+        body: bytes = imagecodecs.avif_encode(rgb, level=100, speed=10, pixelformat="444")
         return bytes(body)
     subsampling = "4:0:0" if pixels.ndim == 2 else "4:4:4"
     return _save(_image(pixels), "AVIF", quality=quality, speed=10, subsampling=subsampling)

@@ -18,8 +18,8 @@ SHARED = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Lin
 class SharedVoxels:
     """``voxels[k, j, i]`` and ``ready[k]`` of a source, mapped for reading.
 
-    Not ``multiprocessing.shared_memory``: its resource tracker would unlink the memory of the process that owns
-    it when a worker ends. Raises Gone when the memory is no longer there, Invalid when it is too small.
+    Not ``multiprocessing.shared_memory``: its resource tracker would unlink the memory of the process that
+    owns it when a worker ends. Raises Gone when the memory is no longer there, Invalid when it is too small.
     """
 
     def __init__(self, source: VolumeSource) -> None:

@@ -57,7 +57,7 @@ def rays(
         down=linear @ -up * pixel_mm,
         direction=linear @ -toward,
         toward=toward,
-        lps_from_gradient=linear.T,
+        lps_from_gradient=linear.T.astype(float),
     )
 
 

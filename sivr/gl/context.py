@@ -44,8 +44,8 @@ class Context(msgspec.Struct, frozen=True):
 def create(platform: Platform = "auto", device: int = 0) -> Context:
     """Make a context current in this thread, the first of the platform's ways that works.
 
-    ``device`` spreads workers over the machine's graphics devices (EGL device only). Call it once in a process,
-    before anything imports OpenGL. Raises Unavailable naming why every way failed.
+    ``device`` spreads workers over the machine's graphics devices (EGL device only). Call it once in a
+    process, before anything imports OpenGL. Raises Unavailable naming why every way failed.
     """
     ways = PLATFORMS.get(platform)
     if ways is None:

@@ -52,7 +52,8 @@ class RenderFarm:
     """Draws volumes in ``workers`` processes; an async context manager.
 
     ``queue_limit`` bounds the jobs that wait, ``texture_budget_bytes`` the textures of each worker. A volume
-    stays with one worker, which has its textures. Workers that die are started again, and their job with them.
+    stays with one worker, which has its textures. Workers that die are started again, and their job with
+    them.
     """
 
     def __init__(
@@ -98,9 +99,9 @@ class RenderFarm:
     ) -> Rendered:
         """Draw a volume. Lower ``priority`` goes first; of one ``view_key`` only the newest is drawn.
 
-        Canceling the caller cancels the job. Raises Exhausted when the queue is full, Canceled when a newer job
-        of the same view took its place, Unavailable when no worker can start, and what drawing raises: Invalid,
-        Gone, TooLarge.
+        Canceling the caller cancels the job. Raises Exhausted when the queue is full, Canceled when a
+        newer job of the same view took its place, Unavailable when no worker can start, and what drawing
+        raises: Invalid, Gone, TooLarge.
         """
         number = next(self._numbers)
         return await self._ask(Job(number, source, volume=view), view.draft, view_key, priority)
@@ -170,7 +171,8 @@ class RenderFarm:
     def _enqueue(self, order: _Order) -> None:
         older = self._older(order.view_key)
         if older is not None:
-            # The newer one takes the older one's place, so that fast movers neither starve nor jump the queue.
+            # The newer one takes the older one's place, so that fast movers neither starve nor jump the
+            # queue.
             self._queue.remove(older)
             order.number = older.number
             _fail(older, Canceled("A newer picture of this view was asked for."))
@@ -178,11 +180,11 @@ class RenderFarm:
             raise Exhausted("Too many pictures are being drawn at present; try again in a moment.")
         for worker in self._workers:
             running = worker.running
-            if running and order.view_key and running.view_key == order.view_key:
-                # Motion ends refinement at once; a draft that is nearly there is let through.
-                if order.draft and not running.draft:
-                    _fail(running, Canceled("A newer picture of this view was asked for."))
-                    worker.link.cancel(running.job.id)
+            same = running is not None and order.view_key and running.view_key == order.view_key
+            # Motion ends refinement at once; a draft that is nearly there is let through.
+            if running is not None and same and order.draft and not running.draft:
+                _fail(running, Canceled("A newer picture of this view was asked for."))
+                worker.link.cancel(running.job.id)
         self._queue.append(order)
 
     def _older(self, view_key: str | None) -> _Order | None:

@@ -22,7 +22,7 @@ DRAW_S = 120.0
 STOP_S = 2.0
 
 
-class WorkerDied(Exception):  # noqa: N818 - a fact, told in one word
+class WorkerDied(Exception):
     """The process ended, hangs, or never could draw."""
 
     def __init__(self, reason: str, was_running: bool) -> None:

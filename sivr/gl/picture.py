@@ -58,7 +58,8 @@ class Easel:
         self._bind(width, height)
 
     def draw(self, width: int, height: int, check: Callable[[], None] | None = None) -> None:
-        """Run the current program over a picture; ``check`` is called between bands and may raise Canceled."""
+        """Run the current program over a picture; ``check`` is called between bands and may raise
+        Canceled."""
         self._bind(width, height)
         GL.glViewport(0, 0, width, height)
         rows = max(16, BAND_PIXELS // width) if check else height

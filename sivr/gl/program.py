@@ -12,7 +12,7 @@ from sivr.errors import Unavailable
 
 
 def source_of(name: str, defines: tuple[str, ...] = ()) -> str:
-    """The text of a shader file, ``#include "file"`` lines replaced and ``#define`` lines put after #version."""
+    """The text of a shader file: ``#include "file"`` lines replaced, ``#define`` lines put after #version."""
     text = resources.files("sivr.gl").joinpath("shaders", name).read_text(encoding="utf-8")
     lines: list[str] = []
     for line in text.splitlines():
@@ -26,7 +26,8 @@ def source_of(name: str, defines: tuple[str, ...] = ()) -> str:
 
 
 class Program:
-    """A linked program; uniforms are set by name and unknown ones ignored (the compiler drops unused ones)."""
+    """A linked program; uniforms are set by name and unknown ones ignored (the compiler drops unused
+    ones)."""
 
     def __init__(self, fragment: str, defines: tuple[str, ...] = ()) -> None:
         shaders = [

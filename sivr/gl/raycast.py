@@ -84,7 +84,7 @@ class Raycaster:
         spacing = 1.0 / float(np.linalg.norm(rays.direction * (np.asarray(volume.factors)[::-1])))
         samples = max(1, min(4096, round(view.slab_mm / spacing)))
         step = view.slab_mm / samples if samples > 1 else 0.0
-        method, defines = self._projection(volume, view.method)
+        _, defines = self._projection(volume, view.method)
         program = self._program("plane.frag", defines)
         self._set_rays(program, rays, volume.shape, (1.0, 1.0))
         self._set_values(program, volume, view.window, view.invert)

@@ -1,4 +1,4 @@
-"""Volumes as textures: uploaded slice by slice as they appear, reduced where they do not fit, oldest dropped."""
+"""Volumes as textures: uploaded slice by slice as they appear, reduced to fit, the oldest dropped."""
 
 from __future__ import annotations
 
@@ -34,13 +34,17 @@ class Format(msgspec.Struct, frozen=True):
     type: int
     limit: float
     """Texel = voxel / limit."""
+    lowest: int = 0
+    """The voxel that stands for padding: nothing real is lower."""
 
 
 FORMATS: dict[str, Format] = {
     "uint8": Format("uint8", int(GL.GL_R8), int(GL.GL_RED), int(GL.GL_UNSIGNED_BYTE), 255.0),
     "uint16": Format("uint16", int(GL.GL_R16), int(GL.GL_RED), int(GL.GL_UNSIGNED_SHORT), 65535.0),
-    "int16": Format("int16", int(GL.GL_R16_SNORM), int(GL.GL_RED), int(GL.GL_SHORT), 32767.0),
-    "float32": Format("float32", int(GL.GL_R32F), int(GL.GL_RED), int(GL.GL_FLOAT), 1.0),
+    "int16": Format(
+        "int16", int(GL.GL_R16_SNORM), int(GL.GL_RED), int(GL.GL_SHORT), 32767.0, -32768
+    ),
+    "float32": Format("float32", int(GL.GL_R32F), int(GL.GL_RED), int(GL.GL_FLOAT), 1.0, -(10**9)),
 }
 FORMAT_OF_DTYPE: dict[str, str] = {
     "bool": "uint8",
@@ -58,7 +62,8 @@ FORMAT_OF_DTYPE: dict[str, str] = {
 
 
 def reduction(shape: tuple[int, int, int], itemsize: int, limit: int, budget: int) -> tuple[int, int, int]:
-    """Factors (k, j, i) by which a volume must shrink to have no axis over ``limit`` and fit into ``budget`` bytes.
+    """Factors (k, j, i) by which a volume must shrink to have no axis over ``limit`` and fit into
+    ``budget`` bytes.
 
     The longest axis shrinks first.
     """
@@ -129,7 +134,9 @@ class VolumeTexture:
         """Texels up to this are padding; None when the volume has none."""
         if self.source.padding_value is None:
             return None
-        return float(self._padding_code()) / self.format.limit + 0.5 / self.format.limit
+        # Signed normalized texels end at -1, which is -32767; -32768 looks like it.
+        limit = self.format.limit
+        return max(float(self._padding_code()), -limit) / limit + 0.5 / limit
 
     def size_bytes(self) -> int:
         """What this volume takes on the device, all textures together."""
@@ -177,7 +184,7 @@ class VolumeTexture:
 
     def _padding_code(self) -> int:
         """What padding is in the texture: the lowest value, which every rendering treats as nothing."""
-        return 0 if self.format.dtype.startswith("u") else -32768 if self.format.dtype == "int16" else -(10**9)
+        return self.format.lowest
 
     def _fill(self) -> None:
         """Let missing layers show the nearest one that is there."""
@@ -221,8 +228,8 @@ class VolumeTexture:
         return min(a, b), max(a, b)
 
     def typical_range(self) -> tuple[float, float]:
-        """Modality values that a relative transfer function calls 0 and 1: the darkest, and one that all but the
-        brightest voxels of the body stay below."""
+        """Modality values that a relative transfer function calls 0 and 1: the darkest, and one that all
+        but the brightest voxels of the body stay below."""
         if self._typical is None or self._typical[0] != self.version:
             low, high = self.value_range()
             self._typical = (self.version, low, self._bright(low, high))
@@ -368,8 +375,9 @@ def _texture_3d(shape: tuple[int, int, int], layout: Format, linear: bool = True
     GL.glBindTexture(GL.GL_TEXTURE_3D, handle)
     GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
     GL.glTexImage3D(
-        GL.GL_TEXTURE_3D, 0, layout.internal, shape[2], shape[1], shape[0], 0, layout.layout, layout.type, None
-    )
+        GL.GL_TEXTURE_3D, 0, layout.internal, shape[2], shape[1], shape[0], 0,
+        layout.layout, layout.type, None,
+    )  # fmt: skip
     filtering = GL.GL_LINEAR if linear else GL.GL_NEAREST
     GL.glTexParameteri(GL.GL_TEXTURE_3D, GL.GL_TEXTURE_MIN_FILTER, filtering)
     GL.glTexParameteri(GL.GL_TEXTURE_3D, GL.GL_TEXTURE_MAG_FILTER, filtering)

@@ -48,8 +48,8 @@ def table_of(function: TransferFunction, step_mm: float) -> Table:
 
 
 def visible_values(function: TransferFunction) -> tuple[npt.NDArray[np.bool_], float, float]:
-    """Which modality values have any opacity: (flags, first, step) as ``kernels.bricks.occupied_bricks`` reads
-    them. The first and last flag stand for everything below and above the function's points."""
+    """Which modality values have any opacity: (flags, first, step) as ``kernels.bricks.occupied_bricks``
+    reads them. The first and last flag stand for everything below and above the function's points."""
     values, colors = _points(function)
     low, high = float(values[0]), float(values[-1])
     step = (high - low) / ENTRIES

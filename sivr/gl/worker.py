@@ -1,6 +1,7 @@
 """A render process: one OpenGL context, the textures of some volumes, one job at a time.
 
-It ends when its pipe does, so it never outlives the process that started it, and leaves Ctrl-C to that process.
+It ends when its pipe does, so it never outlives the process that started it, and leaves Ctrl-C to that
+process.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Worker:
                     continue
 
     def _receive(self) -> ToWorker:
-        return messages.decode_to_worker(self._pipe.recv_bytes())
+        message: ToWorker = messages.decode_to_worker(self._pipe.recv_bytes())
+        return message
 
     def _do(self, job: Job) -> None:
         try:
@@ -73,8 +75,8 @@ class Worker:
         except Exception as error:
             # A picture that fails must not take the textures of everybody else with it.
             kind = type(error).__name__ if isinstance(error, SivrError) else "Unavailable"
-            text = str(error) if isinstance(error, SivrError) else f"The picture cannot be drawn ({error!r:.200})."
-            self._pipe.send_bytes(messages.encode(Failed(job.id, kind, text)))
+            text = str(error) if isinstance(error, SivrError) else f"The picture cannot be drawn ({error!r})."
+            self._pipe.send_bytes(messages.encode(Failed(job.id, kind, text[:500])))
             return
         self._pipe.send_bytes(messages.encode(drawn))
         self._pipe.send_bytes(body)

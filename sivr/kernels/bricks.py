@@ -17,8 +17,8 @@ FAR = 255
 
 
 def tile_ranges(image: Array, size: int) -> tuple[Array, Array]:
-    """Least and largest value of every ``size`` x ``size`` tile of one slice (rows, columns), one value beyond
-    each side included, as interpolation reaches there.
+    """Least and largest value of every ``size`` x ``size`` tile of one slice (rows, columns), one value
+    beyond each side included, as interpolation reaches there.
 
     Returns two arrays (ceil(rows/size), ceil(columns/size)) of the slice's type.
     """

@@ -12,7 +12,8 @@ Array = npt.NDArray[Any]
 
 
 def reduce_slice(image: Array, rows: int, columns: int) -> Array:
-    """Mean over blocks of ``rows`` x ``columns`` values of one slice; blocks at the far edges may be smaller."""
+    """Mean over blocks of ``rows`` x ``columns`` values of one slice; blocks at the far edges may be
+    smaller."""
     if rows == columns == 1:
         return image
     out = np.empty((-(-image.shape[0] // rows), -(-image.shape[1] // columns)), image.dtype)
@@ -38,7 +39,7 @@ def histogram(values: Array, low: float, high: float, bins: int) -> npt.NDArray[
 def project(voxels: Array, axis: Literal[0, 1, 2], method: Literal["max", "min", "mean"]) -> Array:
     """Largest, least or mean value along one axis of ``voxels[k, j, i]``."""
     if method == "mean":
-        return np.mean(voxels, axis=axis, dtype=np.float64)
+        return np.asarray(np.mean(voxels, axis=axis, dtype=np.float64))
     reduced: Array = voxels.max(axis=axis) if method == "max" else voxels.min(axis=axis)
     return reduced
 
@@ -46,8 +47,9 @@ def project(voxels: Array, axis: Literal[0, 1, 2], method: Literal["max", "min",
 def half_with_gradient(voxels: Array, limit: int) -> npt.NDArray[np.int16]:
     """The volume at half resolution with its gradient: (k, j, i, 4) int16 of d/di, d/dj, d/dk and value.
 
-    Values are means of 2 x 2 x 2 voxels scaled to +-32767 where ``limit`` is the type's largest value (signed) or
-    to 0..32767 (unsigned); gradients are central differences per half-resolution voxel, halved so that they fit.
+    Values are means of 2 x 2 x 2 voxels scaled to +-32767 where ``limit`` is the type's largest value
+    (signed) or to 0..32767 (unsigned); gradients are central differences per half-resolution voxel, halved
+    so that they fit.
     """
     depth, rows, columns = (-(-n // 2) for n in voxels.shape)
     half = np.empty((depth, rows, columns), np.float32)
