@@ -170,13 +170,15 @@ class Index:
 
 async def _bump(connection: AsyncConnection, study_uid: str) -> None:
     """A new revision of the study, and the institution has to be told."""
+    moment = now()
+    # By the clock, so that a node that lost its database or got an older one back is believed all the same.
+    clock = int(moment.timestamp() * 1000)
     revision = await connection.scalar(
         study.update()
         .where(study.c.study_uid == study_uid)
-        .values(revision=study.c.revision + 1)
+        .values(revision=sa.case((study.c.revision < clock, clock), else_=study.c.revision + 1))
         .returning(study.c.revision)
     )
-    moment = now()
     row = insert_for(connection, outbox).values(
         study_uid=study_uid,
         revision=revision,

@@ -45,9 +45,11 @@ class StudyStore:
         async def work(connection: AsyncConnection) -> bool:
             await _alone(connection, notice)
             mine = sa.and_(study.c.study_uid == notice.study_uid, study.c.node_id == notice.node_id)
-            held = await connection.scalar(sa.select(study.c.revision).where(mine))
-            if held is not None and held >= notice.revision:
+            facts = sa.select(study.c.revision, study.c.patient_id, study.c.patient_issuer).where(mine)
+            held = (await connection.execute(facts)).one_or_none()
+            if held is not None and held.revision >= notice.revision:
                 return False
+            patient = (notice.patient_id, notice.patient_issuer)
             other = (
                 await connection.execute(
                     sa.select(study.c.patient_id, study.c.patient_issuer)
@@ -55,10 +57,13 @@ class StudyStore:
                     .limit(1)
                 )
             ).one_or_none()
-            if other is not None and tuple(other) != (notice.patient_id, notice.patient_issuer):
+            if other is not None and tuple(other) != patient:
                 raise Conflict("This study belongs to another patient at this institution.")
             await _write(connection, notice, new=held is None)
-            await record(connection, by, "study.note", notice.study_uid)
+            if held is None:
+                await record(connection, by, "study.arrive", notice.study_uid)
+            elif (held.patient_id, held.patient_issuer) != patient:
+                await record(connection, by, "study.move", notice.study_uid)
             return True
 
         return await self._database.write(work)

@@ -62,7 +62,7 @@ async def test_a_notice_is_kept_whole(database: Database, studies: StudyStore) -
     assert (kept.series_count, kept.instance_count, kept.size_bytes) == (3, 2, 2000)
     assert kept.created_at == kept.updated_at
     assert await studies.instances("1.2.3") == list(notice.instances)
-    assert [row.action for row in await Audit(database).newest(object_id="1.2.3")] == ["study.note"]
+    assert [row.action for row in await Audit(database).newest(object_id="1.2.3")] == ["study.arrive"]
     assert (await Nodes(database).get("node-1")).last_seen_at is not None
 
 
@@ -100,12 +100,14 @@ async def test_a_study_on_two_nodes(studies: StudyStore) -> None:
     assert not await studies.note(notice_of(range(1, 2), node_id="node-1"), BY)
 
 
-async def test_one_study_belongs_to_one_patient(studies: StudyStore) -> None:
+async def test_one_study_belongs_to_one_patient(database: Database, studies: StudyStore) -> None:
     await studies.note(notice_of(), BY)
     with pytest.raises(Conflict, match="another patient"):
         await studies.note(notice_of(node_id="node-2", patient_id="patient-2"), By("node-2"))
     # The node itself may be told better.
     assert await studies.note(notice_of(revision=2, patient_id="patient-2"), BY)
+    rows = await Audit(database).newest(object_id="1.2.3")
+    assert [row.action for row in rows] == ["study.move", "study.arrive"]
 
 
 async def test_unknown_nodes_tell_nothing(studies: StudyStore) -> None:
