@@ -75,7 +75,8 @@ async def store_files(store: Store, paths: Iterable[Path], *, apart: bool = Fals
         copy = store.folder / uuid.uuid4().hex
         shutil.copyfile(path, copy)
         store.blobs.adopt(copy, made.sha256)
-        assert await store.uploads.accept(made, owner, None, _BY) == "stored", path.name
+        verdict = await store.uploads.accept(made, owner, None, _BY)
+        assert verdict in ("stored", "duplicate"), (path.name, verdict)
         found[header.instance_uid] = StoredInstance(header, made.sha256, made.size_bytes, made.md5)
     while messages := await store.queue.claim(_WORKER, 500, 60):
         await store.index.add([(one, found[one.instance_uid].header) for one in messages], _WORKER)

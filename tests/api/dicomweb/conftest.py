@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.api.dicomweb.node import Node, running_node
 
 
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    """The node, on a real socket."""
-    async with running_node(tmp_path / "node") as running:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
+    """The node, on a real socket; its tests use studies of their own."""
+    async with running_node(tmp_path_factory.mktemp("node")) as running:
         yield running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from sivr.api import contents, node_sessions, presets
 from sivr.api.app import build_app
 from sivr.api.dicomweb import answers, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
+from sivr.dicom.phantom import write_phantom
 from sivr.model.people import Actor, Grant
 from sivr.services.imaging import Imaging, open_imaging
 from sivr.services.node_sessions import NodeSessions
@@ -100,6 +102,13 @@ class Node:
         """Store and index files."""
         return await store_files(self.store, paths, apart=apart)
 
+    async def phantom(
+        self, folder: Path, name: str, shape: tuple[int, int, int], *, multi_frame: bool = False
+    ) -> list[StoredInstance]:
+        """Store a phantom as a study that no other test has."""
+        study = uuid.uuid4().hex
+        return await self.add(write_phantom(folder, name, shape, multi_frame=multi_frame, study=study))
+
 
 _TOPLEVEL_KEY = SigningKey.generate()
 _INSTITUTION_KEY = SigningKey.generate()
@@ -135,12 +144,14 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
         app[node_sessions.NODE] = node_sessions.NodeIdentity(NODE, "Node One")
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        async with aiohttp.ClientSession() as http:
-            yield Node(f"http://127.0.0.1:{port}", imaging, store, http)
-        await runner.cleanup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            port = runner.addresses[0][1]
+            async with aiohttp.ClientSession() as http:
+                yield Node(f"http://127.0.0.1:{port}", imaging, store, http)
+        finally:
+            await runner.cleanup()
 
 
 def frame_path(stored: StoredInstance, frame: int = 1) -> str:

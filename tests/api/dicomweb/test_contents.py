@@ -10,14 +10,15 @@ import pytest
 from sivr.dicom.phantom import phantom_affine, write_phantom
 from tests.api.dicomweb.node import Node, frame_path, series_path
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHAPE = (12, 40, 56)
 
 
 @pytest.mark.parametrize("multi_frame", [False, True])
 async def test_the_contents_of_a_series(node: Node, tmp_path: Path, multi_frame: bool) -> None:
-    stored = await node.add(
-        reversed(write_phantom(tmp_path / "in", "letter", SHAPE, multi_frame=multi_frame))
-    )
+    study = f"contents-{multi_frame}"
+    paths = write_phantom(tmp_path / "in", "letter", SHAPE, multi_frame=multi_frame, study=study)
+    stored = await node.add(reversed(paths))
     study = stored[0].header.study_uid
     ana = node.viewer("ana", study)
     body = (await ana.get(f"{series_path(stored[0])}/contents")).json
@@ -50,7 +51,7 @@ async def test_the_contents_of_a_series(node: Node, tmp_path: Path, multi_frame:
 
 
 async def test_loading_is_told(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
     path = f"{series_path(stored[0])}/loading"
     assert (await ana.get(path)).json == {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from sivr import codec
 from sivr.dicom.phantom import phantom_values, write_phantom
@@ -17,6 +18,7 @@ from sivr.errors import Invalid
 from sivr.model.pixels import Window
 from tests.api.dicomweb.node import Node, frame_path, instance_path, series_path
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 PNG = "accept=image/png"
 SHAPE = (12, 40, 56)
 
@@ -73,7 +75,7 @@ async def test_the_files_inside_the_pydicom_wheel_equal_plain_numpy(node: Node) 
 
 
 async def test_two_users_with_different_windows_get_their_own_pictures(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     truth = phantom_values("ramp", SHAPE)
     study = stored[0].header.study_uid
     windows = {
@@ -96,7 +98,7 @@ async def test_two_users_with_different_windows_get_their_own_pictures(node: Nod
 
 
 async def test_the_viewport_crops_flips_and_scales(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "letter", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "letter", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
     path = f"{frame_path(stored[6])}?window=0,2000,linear&{PNG}"
     whole = (await ana.get(path)).pixels
@@ -114,7 +116,7 @@ async def test_the_viewport_crops_flips_and_scales(node: Node, tmp_path: Path) -
 
 
 async def test_media_types_are_negotiated(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
     path = frame_path(stored[0])
     default = await ana.get(path)
@@ -146,7 +148,7 @@ WRONG = [
 
 
 async def test_wrong_parameters_are_answered_in_a_sentence(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
     for query, status in WRONG:
         answer = await ana.get(f"{frame_path(stored[0])}?{query}")
@@ -157,7 +159,7 @@ async def test_wrong_parameters_are_answered_in_a_sentence(node: Node, tmp_path:
 
 
 async def test_what_is_not_there_is_404(node: Node, tmp_path: Path) -> None:
-    stored = (await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE)))[0]
+    stored = (await node.phantom(tmp_path / "in", "ramp", SHAPE))[0]
     study = stored.header.study_uid
     ana = node.viewer("ana", study, "1.2.3")
     assert (await ana.get(frame_path(stored, 2))).status == 404
@@ -170,7 +172,7 @@ async def test_what_is_not_there_is_404(node: Node, tmp_path: Path) -> None:
 
 
 async def test_only_who_has_a_grant_may_look(node: Node, tmp_path: Path) -> None:
-    stored = (await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE)))[0]
+    stored = (await node.phantom(tmp_path / "in", "ramp", SHAPE))[0]
     study = stored.header.study_uid
     path = frame_path(stored)
     async with node.http.get(node.url + path) as response:
@@ -202,7 +204,7 @@ async def test_only_who_has_a_grant_may_look(node: Node, tmp_path: Path) -> None
 
 
 async def test_a_picture_is_not_sent_twice(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
     path = f"{frame_path(stored[0])}?window=40,400,linear"
     first = await ana.get(path)
@@ -217,7 +219,7 @@ async def test_a_picture_is_not_sent_twice(node: Node, tmp_path: Path) -> None:
 
 
 async def test_annotations_that_cannot_be_made_are_told(node: Node, tmp_path: Path) -> None:
-    stored = await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE))
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
     answer = await ana.get(f"{frame_path(stored[0])}?annotation=patient,sparkle")
     assert answer.status == 200
@@ -231,7 +233,7 @@ async def test_annotations_that_cannot_be_made_are_told(node: Node, tmp_path: Pa
 
 
 async def test_several_frames_come_as_parts(node: Node, tmp_path: Path) -> None:
-    stored = (await node.add(write_phantom(tmp_path / "in", "ramp", SHAPE, multi_frame=True)))[0]
+    stored = (await node.phantom(tmp_path / "in", "ramp", SHAPE, multi_frame=True))[0]
     ana = node.viewer("ana", stored.header.study_uid)
     several = f"{instance_path(stored)}/frames/2,5,3/rendered"
     assert (await ana.get(several, Accept="image/png")).status == 406
@@ -256,7 +258,7 @@ async def test_several_frames_come_as_parts(node: Node, tmp_path: Path) -> None:
 
 
 async def test_thumbnails_at_every_level(node: Node, tmp_path: Path) -> None:
-    stored = (await node.add(write_phantom(tmp_path / "in", "letter", SHAPE, multi_frame=True)))[0]
+    stored = (await node.phantom(tmp_path / "in", "letter", SHAPE, multi_frame=True))[0]
     ana = node.viewer("ana", stored.header.study_uid)
     for path in (
         f"/studies/{stored.header.study_uid}/thumbnail",

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sivr.dicom.phantom import write_phantom
+import pytest
+
 from tests.api.dicomweb.node import NODE, ORIGIN, Node, frame_path
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 COOKIE = f"__Host-sivr-render-{NODE}"
 
 
@@ -32,8 +34,8 @@ async def status(node: Node, path: str, cookie: str) -> int:
 
 
 async def test_a_session_carries_its_grants(node: Node, tmp_path: Path) -> None:
-    one = (await node.add(write_phantom(tmp_path / "1", "ramp", (3, 8, 8), study="one")))[0]
-    two = (await node.add(write_phantom(tmp_path / "2", "ramp", (3, 8, 8), study="two")))[0]
+    one = (await node.phantom(tmp_path / "1", "ramp", (3, 8, 8)))[0]
+    two = (await node.phantom(tmp_path / "2", "ramp", (3, 8, 8)))[0]
     cookie, body, raw = await opened(node, "ana", [node.grant("ana", one.header.study_uid)])
     for word in ("HttpOnly", "Secure", "SameSite=None", "Partitioned", "Path=/"):
         assert word in raw

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sivr.dicom.phantom import phantom_values, write_phantom
+from sivr.dicom.phantom import phantom_values
 from sivr.dicom.presentation import window_levels
 from sivr.model.pixels import Window
 from tests.api.dicomweb.node import Node, Viewer, frame_path, instance_path, running_node, series_path
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CUBE = (64, 64, 64)
 WINDOW = Window(300, 2600)
 W = "window=300,2600,linear"
@@ -45,7 +46,7 @@ def seen(side: str, projection: str = "max") -> npt.NDArray[np.int64]:
 
 async def letter(node: Node, tmp_path: Path, *, multi_frame: bool = True) -> tuple[Viewer, str]:
     """The letter stored, somebody who may see it, and the path of its series."""
-    stored = await node.add(write_phantom(tmp_path / "in", "letter", CUBE, multi_frame=multi_frame))
+    stored = await node.phantom(tmp_path / "in", "letter", CUBE, multi_frame=multi_frame)
     return node.viewer("ana", stored[0].header.study_uid), series_path(stored[0])
 
 
@@ -149,7 +150,7 @@ async def test_a_series_without_a_volume_says_why(node: Node, shared_data: Path)
 
 
 async def test_study_and_instance_levels(node: Node, tmp_path: Path) -> None:
-    stored = (await node.add(write_phantom(tmp_path / "in", "letter", CUBE, multi_frame=True)))[0]
+    stored = (await node.phantom(tmp_path / "in", "letter", CUBE, multi_frame=True))[0]
     study = stored.header.study_uid
     ana = node.viewer("ana", study)
     query = f"orientation=a&{EXACT}"
@@ -158,7 +159,7 @@ async def test_study_and_instance_levels(node: Node, tmp_path: Path) -> None:
     assert ((await ana.get(f"{instance_path(stored)}/rendered3D?{query}")).pixels == series).all()
     assert (await ana.get(f"{instance_path(stored)}/frames/1,2/rendered3d?{query}")).status == 400
     assert (await ana.get(f"/studies/{study}/renderedMPR?{query}")).status == 200
-    single = (await node.add(write_phantom(tmp_path / "b", "letter", (8, 8, 8), study="b")))[0]
+    single = (await node.phantom(tmp_path / "b", "letter", (8, 8, 8)))[0]
     eva = node.viewer("eva", single.header.study_uid)
     assert (await eva.get(f"{instance_path(single)}/rendered3d")).status == 400
 
@@ -181,7 +182,7 @@ async def test_the_metadata_of_a_picture(node: Node, tmp_path: Path) -> None:
 
 async def test_a_coarse_volume_is_shown_while_the_rest_is_loading(node: Node, tmp_path: Path) -> None:
     shape = (400, 128, 128)
-    stored = await node.add(write_phantom(tmp_path / "in", "letter", shape, multi_frame=True))
+    stored = await node.phantom(tmp_path / "in", "letter", shape, multi_frame=True)
     ana = node.viewer("ana", stored[0].header.study_uid)
     series = await node.imaging.loader.open(stored[0].header.study_uid, stored[0].header.series_uid)
     held = asyncio.Event()
@@ -208,7 +209,7 @@ async def test_a_coarse_volume_is_shown_while_the_rest_is_loading(node: Node, tm
 
 async def test_a_volume_over_the_budget_is_refused_in_a_sentence(tmp_path: Path) -> None:
     async with running_node(tmp_path / "small", memory_mb=2) as node:
-        stored = await node.add(write_phantom(tmp_path / "in", "letter", (64, 128, 128), multi_frame=True))
+        stored = await node.phantom(tmp_path / "in", "letter", (64, 128, 128), multi_frame=True)
         ana = node.viewer("ana", stored[0].header.study_uid)
         answer = await ana.get(f"{series_path(stored[0])}/rendered3d")
         assert answer.status == 503
