@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -40,7 +41,15 @@ def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes
             pipe.send_bytes(messages.encode(Refusal(str(error))))
             return
         pipe.send_bytes(messages.encode(hello))
+        # Beside the first pictures, which would otherwise wait for compilers one after the other.
+        threading.Thread(target=_warm_up, name="sivr-gl-warm-up", daemon=True).start()
         Worker(pipe, artist).run()
+
+
+def _warm_up() -> None:
+    from sivr.kernels.warm import warm_up
+
+    warm_up()
 
 
 class Worker:

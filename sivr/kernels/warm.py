@@ -1,0 +1,28 @@
+"""Compile the kernels ahead of the first picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sivr.kernels import bricks, slices, volumes
+
+DTYPES = ("int16", "uint16", "uint8")
+
+
+def warm_up() -> None:
+    """Compile every kernel for the voxel types of DICOM, or load it from the cache.
+
+    Takes some ten seconds the first time on a machine and a fraction of one afterwards. Blocking.
+    """
+    for dtype in DTYPES:
+        voxels = np.zeros((4, 8, 8), dtype)
+        slices.lookup(voxels[0], np.zeros(256 ** voxels.itemsize, np.uint8))
+        low, high = bricks.volume_brick_ranges(voxels, 4)
+        occupied = bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0)
+        bricks.distance_field(occupied)
+        volumes.half_with_gradient(voxels, 255)
+        volumes.reduce_slice(voxels[0], 2, 2)
+        volumes.replace(voxels[0], 1, 0)
+    picture = np.zeros((8, 8), np.uint8)
+    slices.resample(picture, 16, 16)
+    slices.resample(picture[..., None].repeat(3, axis=2), 4, 4)

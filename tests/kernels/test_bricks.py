@@ -1,0 +1,70 @@
+"""Brick ranges, occupancy and distances against plain numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sivr.kernels.bricks import (
+    brick_ranges,
+    distance_field,
+    occupied_bricks,
+    tile_ranges,
+    volume_brick_ranges,
+)
+
+rng = np.random.default_rng(4)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (13, 18, 7), (1, 1, 1), (5, 4, 9)])
+@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "uint8", "float32"])
+def test_ranges_reach_one_voxel_beyond(shape: tuple[int, int, int], size: int, dtype: str) -> None:
+    voxels = rng.integers(0, 200, shape).astype(dtype)
+    low, high = volume_brick_ranges(voxels, size)
+    assert low.shape == tuple(-(-n // size) for n in shape) and low.dtype == voxels.dtype
+    for k, j, i in np.ndindex(*low.shape):
+        block = voxels[
+            max(k * size - 1, 0) : (k + 1) * size + 1,
+            max(j * size - 1, 0) : (j + 1) * size + 1,
+            max(i * size - 1, 0) : (i + 1) * size + 1,
+        ]
+        assert (low[k, j, i], high[k, j, i]) == (block.min(), block.max())
+
+
+def test_missing_slices_show_others() -> None:
+    voxels = rng.integers(0, 200, (3, 9, 9)).astype(np.int16)
+    source = np.array([0, 0, 0, 0, 2, 2, 2, 2, 2])
+    tiles = [tile_ranges(image, 4) for image in voxels]
+    got = brick_ranges(np.stack([t[0] for t in tiles]), np.stack([t[1] for t in tiles]), source, 4)
+    want = volume_brick_ranges(voxels[source], 4)
+    assert np.array_equal(got[0], want[0]) and np.array_equal(got[1], want[1])
+
+
+def test_occupied_bricks_hold_a_visible_value() -> None:
+    low = rng.integers(-50, 150, (4, 5, 6)).astype(np.int16)
+    high = (low + rng.integers(0, 60, low.shape)).astype(np.int16)
+    visible = np.array([False, False, True, False, False, True, False, True])  # below 0, six tens, from 70 on
+    got = occupied_bricks(low, high, visible, -10.0, 10.0)
+    for place in np.ndindex(*low.shape):
+        values = np.arange(low[place], high[place] + 1)
+        bins = np.clip((values + 10) // 10, 0, 7)
+        assert got[place] == visible[bins].any()
+
+
+@pytest.mark.parametrize("filled", [0, 1, 3, 40])
+def test_distances_are_chebyshev(filled: int) -> None:
+    occupied = np.zeros((9, 7, 12), np.uint8)
+    occupied.reshape(-1)[rng.choice(occupied.size, filled, replace=False)] = 1
+    places = np.argwhere(occupied)
+    got = distance_field(occupied)
+    for place in np.ndindex(*occupied.shape):
+        want = np.abs(places - place).max(axis=1).min() if filled else 255
+        assert got[place] == want
+
+
+def test_far_distances_end_at_255() -> None:
+    occupied = np.zeros((1, 1, 400), np.uint8)
+    occupied[0, 0, 0] = 1
+    got = distance_field(occupied)[0, 0]
+    assert np.array_equal(got, np.minimum(np.arange(400), 255))
