@@ -3,7 +3,7 @@
 # make check  ruff, mypy, the law of imports, the front end's static checks
 # make fix    format and mend what ruff can
 # make dist   the executable and the zipapp, under dist/
-# make bench  measure (sivr bench comes with the benchmark suite)
+# make bench  measure: the first slice of a long series after a cold start
 # make lock   write requirements.lock from the installed environment
 
 PYTHON ?= python3
@@ -18,7 +18,7 @@ TEST_STAMP := $(VENV)/.installed-test
 RUN_PACKAGES := libegl1 libopengl0 libgl1-mesa-dri
 TEST_PACKAGES := $(RUN_PACKAGES) libosmesa6 chromium libatomic1 postgresql procps
 
-.PHONY: run test check fix dist lock clean system-run system-test
+.PHONY: run test check fix dist bench lock clean system-run system-test
 
 run: system-run $(STAMP)
 	@$(BIN)/sivr demo $(DEMO) --host $(HOST) --port $(PORT)
@@ -39,6 +39,9 @@ fix: $(TEST_STAMP)
 
 dist: $(VENV)/.installed-dist
 	$(BIN)/python packaging/build.py
+
+bench: system-test $(TEST_STAMP)
+	$(BIN)/python benchmarks/first_slice.py
 
 lock:
 	$(BIN)/pip freeze --exclude-editable --exclude sivr | LC_ALL=C sort > requirements.lock

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import msgspec
+import numpy as np
 
+from sivr import codec
 from sivr.gl.farm import RenderFarm
+from sivr.kernels.warm import warm_up
 from sivr.services.contents import Contents, StudySource
 from sivr.services.loading import HeaderSource, SeriesLoader
 from sivr.services.pictures import PictureService
 from sivr.services.volumes import VolumeService
 from sivr.store.blobs import Blobs
+
+log = logging.getLogger("sivr.imaging")
 
 MAX_RENDER_WORKERS = 4
 MEGABYTE = 1024 * 1024
@@ -33,10 +41,33 @@ class Imaging(msgspec.Struct, frozen=True):
     pictures: PictureService
     volumes: VolumeService
     contents: Contents
+    warm: asyncio.Task[None]
 
     async def health(self) -> str:
         """For ``GET /health``: empty when pictures can be made, else why not."""
+        if not self.warm.done():
+            return "The kernels are being compiled; this takes a while on the first start."
         return str(self.farm.health().get("reason", ""))
+
+
+def _warm_up() -> None:
+    """Compile or load what the first picture would otherwise wait for. Blocking."""
+    started = time.perf_counter()
+    warm_up()
+    picture = np.zeros((16, 16), np.uint8)
+    for media_type in ("image/png", "image/jpeg", "image/webp"):
+        codec.encode(picture, media_type)
+    log.info("kernels are ready", extra={"ms": round((time.perf_counter() - started) * 1000)})
+
+
+@asynccontextmanager
+async def _warming() -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(asyncio.to_thread(_warm_up))
+    try:
+        yield task
+    finally:
+        # A thread cannot be canceled; what it loads serves the next start.
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -58,6 +89,7 @@ async def open_imaging(
     workers = render_workers or min(cores, MAX_RENDER_WORKERS)
     half = memory_mb * MEGABYTE // 2
     async with AsyncExitStack() as stack:
+        warm = await stack.enter_async_context(_warming())
         farm = await stack.enter_async_context(
             RenderFarm(
                 workers=workers,
@@ -75,4 +107,4 @@ async def open_imaging(
             PictureService(loader, threads=cores, max_pixels=max_pixels)
         )
         volumes = VolumeService(loader, farm, pictures, max_pixels=max_pixels)
-        yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader))
+        yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm)
