@@ -70,7 +70,7 @@ def read_notice(body: bytes) -> StudyNotice:
     """
     try:
         notice = msgspec.json.decode(body, type=StudyNotice)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"This is not a notice: {error}.") from error
     known = {one.series_uid for one in notice.series}
     if len(known) != len(notice.series):
