@@ -41,7 +41,7 @@ export class AdministrationPage extends View {
    * A heading with its button, a place for the list, and how to fill it.
    * @param {string} create label of the button @param {() => void} oncreate @param {() => Promise<any[]>} gather
    * @param {Columns} columns @param {Node[]} [above]
-   * @returns {() => Promise<void>} fetches and draws
+   * @returns {(() => Promise<void>) & {newest: (item: any) => Promise<any>}} fetches and draws; newest finds an item again
    */
   #lister(create, oncreate, gather, columns, above = []) {
     const place = h("div", { class: "table-place" });
@@ -58,7 +58,9 @@ export class AdministrationPage extends View {
       }
     };
     load();
-    return load;
+    // Somebody else may have changed it since the list was drawn.
+    const newest = async (/** @type {any} */ item) => item && ((await gather().catch(() => [])).find((one) => one.id === item.id) ?? item);
+    return Object.assign(load, { newest });
   }
 
   async #users() {
@@ -77,8 +79,11 @@ export class AdministrationPage extends View {
       { name: "institutions", label: t("user.institutions"), type: "checks", options: known.map((one) => [one.id, one.name]) },
       { name: "active", label: t("user.active"), type: "check" },
     ];
-    const edit = (/** @type {any} */ user) => this.#edit(user ? t("user.edit") : t("user.create"), fields(user), user ?? { active: true, language: "en", roles: ["physician"] }, user,
-      (fresh) => users.create(fresh), (change) => users.change(user.id, change), load);
+    const edit = async (/** @type {any} */ shown) => {
+      const user = await load.newest(shown);
+      this.#edit(user ? t("user.edit") : t("user.create"), fields(user), user ?? { active: true, language: "en", roles: ["physician"] }, user,
+        (fresh) => users.create(fresh), (change) => users.change(user.id, change), load);
+    };
     const load = this.#lister(t("user.create"), () => edit(null),
       async () => (await users.list({ query: search.value.trim(), limit: PAGE })).items,
       {
@@ -123,8 +128,11 @@ export class AdministrationPage extends View {
       { name: "address", label: t("address"), wide: true },
       { name: "active", label: t("active"), type: "check" },
     ];
-    const edit = (/** @type {any} */ item) => this.#edit(item ? t("institution.edit") : t("institution.create"), fields(item), item ?? { active: true, url: "https://" }, item,
-      (fresh) => institutionList.create(fresh), (change) => institutionList.change(item.id, change), load);
+    const edit = async (/** @type {any} */ shown) => {
+      const item = await load.newest(shown);
+      this.#edit(item ? t("institution.edit") : t("institution.create"), fields(item), item ?? { active: true, url: "https://" }, item,
+        (fresh) => institutionList.create(fresh), (change) => institutionList.change(item.id, change), load);
+    };
     const load = this.#lister(t("institution.create"), () => edit(null), async () => (await institutionList.list()).items, {
       head: [t("name"), t("short.name"), t("url"), t("address"), t("state")],
       cells: (item) => [item.name, item.id, item.url, item.address, state(item)],
@@ -139,8 +147,11 @@ export class AdministrationPage extends View {
       { name: "modalities", label: t("modalities"), type: "list", hint: t("modalities.hint") },
       { name: "description", label: t("description"), type: "textarea", rows: 3 }, { name: "active", label: t("active"), type: "check" },
     ];
-    const edit = (/** @type {any} */ item) => this.#edit(item ? t("record.edit") : t("record.create"), fields, item ?? { active: true }, item,
-      (fresh) => recordTypes.create(fresh), (change) => recordTypes.change(item.id, change), load);
+    const edit = async (/** @type {any} */ shown) => {
+      const item = await load.newest(shown);
+      this.#edit(item ? t("record.edit") : t("record.create"), fields, item ?? { active: true }, item,
+        (fresh) => recordTypes.create(fresh), (change) => recordTypes.change(item.id, change), load);
+    };
     const load = this.#lister(t("record.create"), () => edit(null), async () => (await recordTypes.list()).items, {
       head: [t("code"), t("name"), t("modalities"), t("description"), t("state")],
       cells: (item) => [item.code, item.name, item.modalities.join(", "), item.description, state(item)],
@@ -170,8 +181,11 @@ export class AdministrationPage extends View {
       { name: "accepts_storage", label: t("node.storage"), type: "check" },
       { name: "active", label: t("active"), type: "check" },
     ];
-    const edit = (/** @type {any} */ item) => this.#edit(item ? t("node.edit") : t("node.create"), fields(item), item ?? { active: true, accepts_storage: true, url: "https://" }, item,
-      (fresh) => at().createNode(fresh), (change) => at().changeNode(item.id, change), load);
+    const edit = async (/** @type {any} */ shown) => {
+      const item = await load.newest(shown);
+      this.#edit(item ? t("node.edit") : t("node.create"), fields(item), item ?? { active: true, accepts_storage: true, url: "https://" }, item,
+        (fresh) => at().createNode(fresh), (change) => at().changeNode(item.id, change), load);
+    };
     const load = this.#lister(t("node.create"), () => edit(null), async () => (await at().nodes()).items, {
       head: [t("name"), t("short.name"), t("url"), t("node.storage"), t("node.seen"), t("state")],
       cells: (item) => [item.name, item.id, item.url, t(item.accepts_storage ? "yes" : "no"), moment(item.last_seen_at) || t("never"), state(item)],

@@ -32,7 +32,13 @@ export class PatientsPage extends View {
     this.#search.value = remembered.text;
     this.#birth.value = remembered.birth;
     this.#search.placeholder = t("patients.search.hint");
-    const soon = afterPause(180, () => this.#run());
+    const later = afterPause(180, () => this.#run());
+    const soon = () => {
+      // At once, because a click may leave the page before the search runs.
+      remembered.text = this.#search.value;
+      remembered.birth = this.#birth.value;
+      later();
+    };
     this.listen(this.#search, "input", soon);
     this.listen(this.#birth, "input", soon);
     this.listen(this.#search, "keydown", (event) => {
@@ -69,8 +75,6 @@ export class PatientsPage extends View {
 
   /** @param {number} [offset] */
   async #run(offset = 0) {
-    remembered.text = this.#search.value;
-    remembered.birth = this.#birth.value;
     this.#running?.abort();
     const running = (this.#running = new AbortController());
     const search = {
