@@ -3,6 +3,7 @@
 import { afterPause, h, perFrame } from "../lib/dom.js";
 import { clamp, edgeLetters, times } from "../lib/geometry.js";
 import { icon } from "../lib/icons.js";
+import { session } from "../net/session.js";
 import { number, t } from "../model/language.js";
 import { dragged, echo, ownWindows, same } from "../model/windows.js";
 import { StackReader } from "../tools/stack-reader.js";
@@ -14,6 +15,8 @@ import { Pane } from "./pane.js";
 
 /** How the stack was left, by series: coming back finds it so. @type {Map<string, {index: number, window: Window | null, inverted: boolean}>} */
 const left = new Map();
+
+session.addEventListener("closed", () => left.clear());
 
 /** Fires "change" whenever the toolbar should look again. */
 export class StackView extends Pane {
@@ -164,7 +167,7 @@ export class StackView extends Pane {
     if (!reader?.shown || !wanted || this.series?.color) return this.echo(null);
     const had = reader.shown.window ?? (this.series ? ownWindows(this.series)[0] : null);
     if (!had) return this.echo(null);
-    const inverted = reader.shown.inverted !== !!(/** @type {any} */ (this.series).inverted);
+    const inverted = reader.shown.inverted !== !!this.series?.inverted;
     const line = same(had, wanted) ? { slope: 1, intercept: 0 } : echo(had, wanted, inverted);
     if (reader.shown.inverted === reader.inverted) return this.echo(line);
     return this.echo({ slope: -line.slope, intercept: 1 - line.intercept });
@@ -179,7 +182,7 @@ export class StackView extends Pane {
     const reduced = !!reader.shown && this.canvas.width < reader.frame.columns && shownQuality === "lossless";
     const window = this.window;
     this.corner("tl", this.texts.tl);
-    this.corner("tr", this.texts.tr);
+    this.corner("tr", [...this.texts.tr, series.warnings?.[0] ?? ""]);
     this.corner("bl", [
       [series.modality, series.number !== null ? t("series.number", { number: String(series.number) }) : "", series.description].filter(Boolean).join(" · "),
       t("viewer.frame", { index: reader.index + 1, count: reader.count }) + (position_mm === null || position_mm === undefined ? "" : ` · ${number(position_mm, 1)} mm`),
@@ -188,9 +191,8 @@ export class StackView extends Pane {
     this.corner("br", [
       !series.color && window ? t("viewer.window", { center: number(window.center, 2), width: number(window.width, 2) }) : "",
       `${t("viewer.zoom")} ${number(scale * 100, 0)} %`,
-      this.quality(waiting ? "preview" : shownQuality, reduced ? t("quality.reduced") : ""),
+      this.quality(waiting ? "preview" : shownQuality, [reduced && t("quality.reduced"), series.lossy && t("quality.source")].filter(Boolean).join(" ")),
     ]);
-    // Where the badge stays the same node, the corner is rebuilt with it, which is cheap.
   }
 
   #gestures() {

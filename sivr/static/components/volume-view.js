@@ -46,7 +46,7 @@ export class VolumeView extends RenderedPane {
         if (tool === "rotate") camera.rotate(this.width, this.height, [move.x - move.dx, move.y - move.dy], [move.x, move.y]);
         else if (tool === "zoom") camera.zoom(Math.exp(-move.dy / 150));
         else if (tool === "pan") camera.shift(move.dx, move.dy, this.fov_mm / this.height);
-        else if (tool === "window" && this.#grabbed) this.window = dragged(this.#grabbed, move.x - move.fromX, move.y - move.fromY, this.series?.value_range ?? null);
+        else if (tool === "window" && this.#grabbed) this.window = this.#windowed(this.#grabbed, move.x - move.fromX, move.y - move.fromY);
         this.#moved();
       },
       end: () => {
@@ -74,6 +74,24 @@ export class VolumeView extends RenderedPane {
   #windowNow() {
     const own = this.series ? ownWindows(this.series)[0] : null;
     return this.window ?? own ?? { center: 128, width: 256, function: "linear" };
+  }
+
+  /**
+   * For projections the window itself; for rays it moves and stretches the transfer function.
+   * @param {Window} start @param {number} dx @param {number} dy @returns {Window}
+   */
+  #windowed(start, dx, dy) {
+    const range = this.series?.value_range ?? null;
+    if (this.method !== "volume_rendered") return dragged(start, dx, dy, range);
+    const whole = range ? range[1] - range[0] : start.width * 4;
+    return { ...start, center: Math.round(start.center + (dy * whole) / 1500), width: Math.max(1, Math.round(start.width * Math.exp(dx / 300) * 100) / 100) };
+  }
+
+  /** How far the transfer function was moved and stretched, in words. */
+  #shiftText() {
+    const own = this.series ? ownWindows(this.series)[0] : null;
+    if (!this.window || !own) return "";
+    return t("viewer.shift", { shift: number(this.window.center - own.center, 0), stretch: number(this.window.width / own.width, 2) });
   }
 
   /** Height of the picture in the patient. */
@@ -124,9 +142,9 @@ export class VolumeView extends RenderedPane {
     this.corner("tr", this.texts.tr);
     this.corner("bl", [[series.modality, series.description].filter(Boolean).join(" · "), t(`method.${this.method}`)]);
     const refining = this.shown && !this.shown.picture.complete;
-    const window = this.method === "volume_rendered" ? this.window : this.#windowNow();
+    const window = this.#windowNow();
     this.corner("br", [
-      window ? t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }) : "",
+      this.method === "volume_rendered" ? this.#shiftText() : t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }),
       refining ? t("viewer.refining") : "",
       this.quality(this.shown?.picture.quality ?? ""),
     ]);

@@ -57,7 +57,9 @@
  * @property {boolean} color
  * @property {{row: import("../lib/geometry.js").Vector, col: import("../lib/geometry.js").Vector} | null} orientation
  * @property {VolumeFacts | null} volume @property {string} why_no_volume @property {string[]} warnings
- * @property {{slices: number, total: number}} loaded @property {number | null} frame_time_ms @property {any} [modality_presets]
+ * @property {{slices: number, total: number}} loaded @property {number | null} frame_time_ms @property {boolean} [lossy]
+ * @property {boolean} [inverted]
+ * @property {{name: string, label: string, center: number, width: number, function?: string}[]} [modality_presets]
  */
 
 export {};

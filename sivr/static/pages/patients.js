@@ -3,9 +3,9 @@ import { afterPause, fill, h } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
 import { View } from "../lib/view.js";
 import { asProblem } from "../net/http.js";
+import { session } from "../net/session.js";
 import { findPatients } from "../net/toplevel.js";
-import { date, t } from "../model/language.js";
-import { age } from "../model/language.js";
+import { age, date, t } from "../model/language.js";
 import { fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";
 import { editPatient } from "../components/patient-form.js";
@@ -15,6 +15,7 @@ const PAGE = 50;
 
 /** What was searched for, so that "back" finds the same list; in memory only. */
 const remembered = { text: "", birth: "" };
+session.addEventListener("closed", () => Object.assign(remembered, { text: "", birth: "" }));
 
 /** Find, create and open patients. */
 export class PatientsPage extends View {

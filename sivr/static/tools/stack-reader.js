@@ -42,7 +42,6 @@ export class StackReader extends EventTarget {
   #restTimer = 0;
   #ahead = 0;
   #aheadController = new AbortController();
-  #changed_ms = 0;
 
   /** @param {import("../net/node.js").RenderNode} node @param {string} study @param {SeriesContents} series */
   constructor(node, study, series) {
@@ -120,9 +119,6 @@ export class StackReader extends EventTarget {
   }
 
   ask() {
-    const now = performance.now();
-    const moving = now - this.#changed_ms < REST_MS * 2;
-    this.#changed_ms = now;
     clearTimeout(this.#restTimer);
     const { index } = this;
     const exact = kept(this.node, this.restPath(index));
@@ -132,7 +128,7 @@ export class StackReader extends EventTarget {
       this.#planAhead();
       return;
     }
-    if (!moving || this.#quick(index)) {
+    if (this.#quick(index)) {
       this.#fetch(this.restPath(index));
       return;
     }
@@ -141,6 +137,7 @@ export class StackReader extends EventTarget {
       this.#channel.overtake();
       this.#show(draft, index, this.window, this.inverted);
     } else this.#fetch(this.#draftPath(index));
+    // Only when the hand rests: the exact picture would keep a slow line busy that the next draft needs.
     this.#restTimer = window.setTimeout(() => this.#fetch(this.restPath(this.index)), REST_MS);
   }
 
@@ -173,10 +170,13 @@ export class StackReader extends EventTarget {
     this.#ahead = 0;
   }
 
-  /** Fetch neighbors: more ahead than behind, and only while nothing newer is asked for. */
+  /**
+   * Fetch neighbors: more ahead than behind, and only while nothing newer is asked for. On a slow line a film strip of
+   * drafts.
+   */
   #planAhead() {
     const { signal } = this.#aheadController;
-    const reach = line.budget_bytes > 100_000 ? 16 : line.budget_bytes > 20_000 ? 6 : 3;
+    const reach = line.budget_bytes > 100_000 ? 16 : 8;
     const next = () => {
       if (signal.aborted || this.#channel.busy) return undefined;
       for (let step = 1; step <= reach; step += 1) {
@@ -184,7 +184,7 @@ export class StackReader extends EventTarget {
         if (step * 3 <= reach) places.push(this.index - this.#direction * step);
         for (const place of places) {
           if (place < 0 || place >= this.count) continue;
-          const path = this.restPath(place);
+          const path = this.#quick(place) ? this.restPath(place) : this.#draftPath(place);
           if (!kept(this.node, path) && !this.#fetching.has(path)) return path;
         }
       }
