@@ -23,6 +23,9 @@ from sivr.errors import Exhausted
 log = logging.getLogger("sivr.segments")
 
 FOLDER = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux, not a temporary file
+MEMORY_LEFT_BYTES = 256 * 1024 * 1024
+"""What the machine must have left for everything else after a segment is made."""
+_NO_ROOM = "The server has too little memory left for this volume; its slices can be read one by one."
 _numbers = itertools.count(1)
 _live: set[str] = set()
 _lingering: list[SharedMemory] = []
@@ -37,6 +40,8 @@ class Segment:
         self.shape = shape
         self.status_offset = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
         self.size_bytes = self.status_offset + shape[0]
+        if self.size_bytes > _room():
+            raise Exhausted(_NO_ROOM)
         self.name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
         self._memory = SharedMemory(self.name, create=True, size=self.size_bytes)
         _live.add(self.name)
@@ -46,7 +51,7 @@ class Segment:
             self.close()
             if error.errno not in (errno.ENOSPC, errno.ENOMEM):
                 raise
-            raise Exhausted("The server's shared memory is too small for this series.") from error
+            raise Exhausted(_NO_ROOM) from error
         # frombuffer keeps the mapping alive for every view; np.ndarray(buffer=...) would not, and a view of
         # a closed segment would end the process.
         memory = self._memory.buf
@@ -107,6 +112,20 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _room() -> int:
+    """Bytes a segment may have. Asked before any is taken: a tmpfs takes all of the machine's memory and the
+    kernel kills somebody before it says that it is full."""
+    room = 1 << 62
+    if FOLDER.is_dir():
+        there = os.statvfs(FOLDER)
+        room = there.f_bavail * there.f_frsize
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                room = min(room, int(line.split()[1]) * 1024 - MEMORY_LEFT_BYTES)
+    return room
 
 
 def _reserve(name: str, size: int) -> None:

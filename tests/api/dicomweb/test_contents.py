@@ -50,6 +50,15 @@ async def test_the_contents_of_a_series(node: Node, tmp_path: Path, multi_frame:
     assert [one["series_uid"] for one in whole["series"]] == [body["series_uid"]]
 
 
+async def test_the_contents_of_a_long_series_are_small(node: Node, tmp_path: Path) -> None:
+    stored = await node.phantom(tmp_path / "in", "ramp", (300, 8, 8), multi_frame=True)
+    url = f"{node.url}{series_path(stored[0])}/contents"
+    headers = node.viewer("ana", stored[0].header.study_uid).headers | {"Accept-Encoding": "gzip"}
+    async with node.http.get(url, headers=headers, auto_decompress=False) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(await answer.read()) < 8000
+
+
 async def test_loading_is_told(node: Node, tmp_path: Path) -> None:
     stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
     ana = node.viewer("ana", stored[0].header.study_uid)
