@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp import web
 from sivr.api.ingest import BASE_URL, IDLE_S, address, services
 from sivr.api.node_sessions import grants_of
 from sivr.api.routing import Routes, actor
-from sivr.errors import Invalid, Unavailable
+from sivr.errors import Invalid, SivrError, Unavailable
 from sivr.model.ingest import FileResult, NewUpload, OpenedUpload, UploadState
 
 routes = Routes()
@@ -20,6 +21,7 @@ routes = Routes()
 _CHUNK = 1 << 18
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_NAME = 1024
+_LEAST_BYTES = 1024
 _DRAIN_BYTES = 64 << 20
 
 
@@ -27,6 +29,12 @@ class FileName(msgspec.Struct, frozen=True):
     """What the sender calls the file; a label only, never a path here."""
 
     name: str = ""
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """How much of an upload's state is wanted; who asks every second leaves the list of files out."""
+
+    files: Literal["yes", "no"] = "yes"
 
 
 @routes.post(
@@ -42,10 +50,11 @@ async def create(request: web.Request, body: NewUpload) -> OpenedUpload:
     return OpenedUpload(made, f"{request.app[BASE_URL]}/uploads/{made}")
 
 
-@routes.get("/uploads/{upload}", summary="An upload as it stands", response=UploadState)
-async def state(request: web.Request) -> UploadState:
+@routes.get("/uploads/{upload}", summary="An upload as it stands", query=Detail, response=UploadState)
+async def state(request: web.Request, query: Detail) -> UploadState:
     """What became of each file, and whether everything is indexed."""
-    return await services(request).uploads.state(request.match_info["upload"], actor(request))
+    upload = request.match_info["upload"]
+    return await services(request).uploads.state(upload, actor(request), files=query.files == "yes")
 
 
 @routes.delete("/uploads/{upload}", summary="Take no more for this upload")
@@ -82,12 +91,14 @@ async def receive(request: web.Request, query: FileName) -> FileResult:
             name,
             body,
             offset=_number(request, "Upload-Offset"),
+            length=request.content_length,
             total=_number(request, "Upload-Length"),
             actor=actor(request),
             address=address(request),
         )
-    finally:
+    except SivrError:
         await _drain(request)
+        raise
 
 
 def _file_id(request: web.Request) -> str:
@@ -107,15 +118,24 @@ def _number(request: web.Request, header: str) -> int | None:
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes; raises Unavailable when the sender is silent for too long."""
+    """The body as it comes; raises Unavailable when the sender is too slow for too long."""
     idle_s = request.app[IDLE_S]
+    loop = asyncio.get_running_loop()
+    deadline, lately = loop.time() + idle_s, 0
     while True:
         try:
-            piece = await asyncio.wait_for(request.content.read(_CHUNK), idle_s)
+            async with asyncio.timeout_at(deadline):
+                piece = await request.content.read(_CHUNK)
         except TimeoutError as error:
-            raise Unavailable(f"Nothing came for {idle_s:.0f} s; please send the rest again.") from error
+            raise Unavailable(
+                f"Almost nothing came for {idle_s:.0f} s; please send the rest again."
+            ) from error
         if not piece:
             return
+        lately += len(piece)
+        if lately >= _LEAST_BYTES:
+            # A byte now and then would hold the connection for ever.
+            deadline, lately = loop.time() + idle_s, 0
         yield piece
 
 

@@ -47,12 +47,14 @@ class FileResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadCounts(msgspec.Struct, frozen=True):
-    """How many objects met which fate; pending ones are stored but not indexed yet."""
+    """How many objects met which fate; pending ones are stored but not indexed yet, failed ones are stored
+    but could not be indexed, so that they cannot be seen until an administrator has them tried again."""
 
     stored: int
     duplicate: int
     refused: int
     pending: int
+    failed: int = 0
 
 
 class UploadStudy(msgspec.Struct, frozen=True):

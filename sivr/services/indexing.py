@@ -40,26 +40,48 @@ class Indexer:
         taken = await self._queue.claim(self.name, BATCH, LEASE_S)
         if not taken:
             return 0
-        done: list[tuple[Message, InstanceHeader]] = []
         try:
-            for one in taken:
-                try:
-                    header = await asyncio.to_thread(self._read, one)
-                except Invalid as error:
-                    # What is broken stays broken; a person has to look.
-                    await self._queue.fail(one, self.name, error.message, final=True)
-                except SivrError as error:
-                    await self._queue.fail(one, self.name, error.message)
-                except Exception as error:
-                    log.exception("index", extra={"instance": one.instance_uid})
-                    await self._queue.fail(one, self.name, f"Unexpected: {type(error).__name__}.")
-                else:
-                    done.append((one, header))
+            async with self._holding(taken):
+                read = [(one, header) for one in taken if (header := await self._header(one)) is not None]
+            await self._write(read)
         except asyncio.CancelledError:
+            # Those that were written meanwhile are gone, and not given back.
             await asyncio.shield(self._queue.release(taken, self.name))
             raise
-        await self._write(done)
         return len(taken)
+
+    async def _header(self, one: Message) -> InstanceHeader | None:
+        try:
+            return await asyncio.to_thread(self._read, one)
+        except Invalid as error:
+            # What is broken stays broken; a person has to look.
+            await self._queue.fail(one, self.name, error.message, final=True)
+        except SivrError as error:
+            await self._queue.fail(one, self.name, error.message)
+        except Exception as error:
+            log.exception("index", extra={"instance": one.instance_uid})
+            await self._queue.fail(one, self.name, f"Unexpected: {type(error).__name__}.")
+        return None
+
+    @asynccontextmanager
+    async def _holding(self, taken: list[Message]) -> AsyncIterator[None]:
+        """Large objects on slow disks may take longer than a lease."""
+
+        async def extend() -> None:
+            while True:
+                await asyncio.sleep(LEASE_S / 3)
+                try:
+                    await self._queue.extend(taken, self.name, LEASE_S)
+                except SivrError as error:
+                    # When the lease runs out, somebody else does the work once more, and one of us writes.
+                    log.warning("lease", extra={"reason": error.message})
+
+        task = asyncio.create_task(extend())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _write(self, done: list[tuple[Message, InstanceHeader]]) -> None:
         if not done:
@@ -94,6 +116,10 @@ class Indexer:
                 busy = await self.once()
             except SivrError as error:
                 log.warning("indexing waits", extra={"reason": error.message})
+                busy = 0
+            except Exception:
+                # A worker that ends would leave the queue standing; leases bring its messages back.
+                log.exception("indexing")
                 busy = 0
             if busy < BATCH:
                 wake.clear()

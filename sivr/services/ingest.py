@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 import msgspec
 
 from sivr.services.indexing import Indexer, running
+from sivr.services.judging import Judge
 from sivr.services.outbox import Institution, OutboxSender
+from sivr.services.sweeping import Sweeper
 from sivr.services.uploads import UploadLimits, UploadService
 from sivr.store.blobs import Blobs
 from sivr.store.cookie_sessions import CookieSessionRows
@@ -23,11 +24,6 @@ from sivr.store.outbox import Outbox
 from sivr.store.queue import Queue
 from sivr.store.schema.render import cookie_session
 from sivr.store.uploads import Uploads
-
-log = logging.getLogger("sivr.ingest")
-
-ABANDONED_S = 24 * 3600.0
-"""An object without a row is swept away when nobody has claimed it for so long."""
 
 
 class Ingest(msgspec.Struct, frozen=True):
@@ -58,14 +54,15 @@ async def open_ingest(
     workers: int = 2,
     unfinished_s: float = 7 * 86400.0,
 ) -> AsyncIterator[Ingest]:
-    """Open a node's database and folder, sweep what a crash left, start indexers and the outbox."""
+    """Open a node's database and folder, start indexers, the outbox and the sweeper."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url, "render"))
         blobs = await asyncio.to_thread(Blobs, folder / "blobs")
         inbox = await asyncio.to_thread(Inbox, folder / "inbox")
         uploads, queue = Uploads(database), Queue(database)
         index, outbox = Index(database), Outbox(database)
-        await _sweep(uploads, inbox, blobs, unfinished_s)
+        sweeper = Sweeper(uploads, inbox, blobs, unfinished_s)
+        await stack.enter_async_context(_task(sweeper.run()))
         tell = asyncio.Event()
         wakes = [asyncio.Event() for _ in range(workers)]
 
@@ -80,28 +77,19 @@ async def open_ingest(
         await stack.enter_async_context(running(indexers, wakes))
         sender = OutboxSender(outbox, index, institution, node_id)
         await stack.enter_async_context(_task(sender.run(tell)))
+        judge = Judge(uploads, blobs, limits.archive, limits.free_disk_bytes)
+        service = UploadService(uploads, inbox, judge, limits, stored)
+        stack.push_async_callback(service.settle)
         yield Ingest(
             database=database,
             blobs=blobs,
             index=index,
             queue=queue,
             outbox=outbox,
-            uploads=UploadService(uploads, inbox, blobs, limits, stored),
+            uploads=service,
             sessions=CookieSessionRows(database, cookie_session),
             limits=limits,
         )
-
-
-async def _sweep(uploads: Uploads, inbox: Inbox, blobs: Blobs, unfinished_s: float) -> None:
-    """Remove parts that nobody came back for, and objects whose acknowledgment never happened."""
-    forgotten = await asyncio.to_thread(inbox.remove_older_than, unfinished_s)
-    abandoned = 0
-    for sha256 in await asyncio.to_thread(lambda: list(blobs.hashes(older_than_s=ABANDONED_S))):
-        if not await uploads.is_accepted(sha256):
-            await asyncio.to_thread(blobs.remove, sha256)
-            abandoned += 1
-    if forgotten or abandoned:
-        log.info("swept", extra={"unfinished_uploads": forgotten, "abandoned_objects": abandoned})
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import logging
 import random
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
@@ -22,6 +23,7 @@ log = logging.getLogger("sivr.outbox")
 LEASE_S = 120.0
 IDLE_S = 1.0
 PAUSE_S = 0.25
+SHARE = 4.0
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
 
@@ -116,22 +118,32 @@ class OutboxSender:
         delivery = await self._outbox.claim(LEASE_S)
         if delivery is None:
             return False
+        started = time.monotonic()
         try:
             stored = await self._index.study(delivery.study_uid)
             notice = await asyncio.to_thread(notice_of, self._node_id, delivery, stored)
             await self._institution.post_notice(notice)
         except SivrError as error:
-            wait_s = min(FIRST_RETRY_S * 2 ** min(delivery.attempts - 1, 10), LAST_RETRY_S)
-            wait_s *= random.uniform(0.8, 1.2)  # noqa: S311
-            await self._outbox.failed(delivery, error.message, wait_s)
-            log.warning(
-                "the institution was not told",
-                extra={"study": delivery.study_uid, "reason": error.message, "retry_s": round(wait_s, 1)},
-            )
+            await self._failed(delivery, error.message)
+        except Exception as error:
+            # One study that cannot be told must not silence the others.
+            log.exception("outbox", extra={"study": delivery.study_uid})
+            await self._failed(delivery, f"Unexpected: {type(error).__name__}.")
         else:
-            await self._outbox.done(delivery)
+            # Telling of a large study takes time; while it grows, most of the time is left to its growing.
+            took_s = time.monotonic() - started
+            await self._outbox.done(delivery, pause_s=max(PAUSE_S, SHARE * took_s))
             log.info("told", extra={"study": delivery.study_uid, "revision": delivery.revision})
         return True
+
+    async def _failed(self, delivery: Delivery, reason: str) -> None:
+        wait_s = min(FIRST_RETRY_S * 2 ** min(delivery.attempts - 1, 10), LAST_RETRY_S)
+        wait_s *= random.uniform(0.8, 1.2)  # noqa: S311
+        await self._outbox.failed(delivery, reason, wait_s)
+        log.warning(
+            "the institution was not told",
+            extra={"study": delivery.study_uid, "reason": reason, "retry_s": round(wait_s, 1)},
+        )
 
     async def run(self, wake: asyncio.Event) -> None:
         """Send until canceled."""
@@ -142,7 +154,7 @@ class OutboxSender:
                 log.warning("outbox waits", extra={"reason": error.message})
                 busy = False
             except Exception:
-                # One study that cannot be told must not silence the others; its lease brings it back later.
+                # A sender that ends would tell nobody anything; the lease brings the study back.
                 log.exception("outbox")
                 busy = False
             if not busy:

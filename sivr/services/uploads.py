@@ -10,30 +10,19 @@ from pathlib import Path
 
 import msgspec
 
-from sivr.dicom.read import read_header
-from sivr.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, TooLarge
-from sivr.model.ingest import (
-    FileResult,
-    NewUpload,
-    Object,
-    Upload,
-    UploadCounts,
-    UploadState,
-)
+from sivr.errors import Conflict, Exhausted, Forbidden, NotFound, TooLarge
+from sivr.model.ingest import FileResult, NewUpload, Upload, UploadCounts, UploadState
 from sivr.model.people import Actor, Grant
-from sivr.services.archives import ArchiveLimits, Member, is_archive, unpack
+from sivr.services.archives import ArchiveLimits
+from sivr.services.judging import Judge
+from sivr.services.threads import finished
 from sivr.store.audit import By
-from sivr.store.blobs import Blobs
-from sivr.store.inbox import Digest, Inbox, Part
-from sivr.store.uploads import Uploads, Verdict
+from sivr.store.inbox import Digest, Inbox, Part, size_of
+from sivr.store.uploads import Uploads
 
 log = logging.getLogger("sivr.uploads")
 
 _WRITE_BYTES = 1 << 20
-_REASONS: dict[Verdict, str] = {
-    "other bytes": "Another object with the same SOP Instance UID is stored here; the first one was kept.",
-    "other patient": "The study belongs to another patient's record here.",
-}
 
 
 class UploadLimits(msgspec.Struct, frozen=True):
@@ -44,18 +33,28 @@ class UploadLimits(msgspec.Struct, frozen=True):
     archive: ArchiveLimits = ArchiveLimits()
 
 
+class _Reception:
+    """A file on its way in: first received from one sender, then judged whoever is still there to hear it."""
+
+    def __init__(self) -> None:
+        self.sender: asyncio.Task[object] | None = asyncio.current_task()
+        self.judging: asyncio.Task[FileResult] | None = None
+        self.over = asyncio.Event()
+        self.canceled = False
+
+
 class UploadService:
     """Takes files in. ``stored`` is called after each accepted object, so that indexing may begin."""
 
     def __init__(
-        self, uploads: Uploads, inbox: Inbox, blobs: Blobs, limits: UploadLimits, stored: Callable[[], None]
+        self, uploads: Uploads, inbox: Inbox, judge: Judge, limits: UploadLimits, stored: Callable[[], None]
     ) -> None:
         self._uploads = uploads
         self._inbox = inbox
-        self._blobs = blobs
+        self._judge = judge
         self._limits = limits
         self._stored = stored
-        self._receiving: dict[tuple[str, str], asyncio.Task[object]] = {}
+        self._receptions: dict[tuple[str, str], _Reception] = {}
 
     async def create(self, new: NewUpload, actor: Actor, grants: Iterable[Grant], address: str) -> str:
         """Open an upload for a patient's record; raises Forbidden without a store grant for it."""
@@ -68,7 +67,7 @@ class UploadService:
                 "Storing needs a permission (grant) of the institution for this patient's record.",
                 {"reason": "grant_missing"},
             )
-        self._require_room(new.bytes_expected)
+        await self._require_room(new.bytes_expected)
         made = Upload(uuid.uuid4().hex, actor.id, new.patient_id, new.patient_issuer, False)
         await self._uploads.create(made, By(actor.id, address))
         return made.id
@@ -76,9 +75,9 @@ class UploadService:
     async def offset(self, upload_id: str, file_id: str, actor: Actor) -> int:
         """How many bytes of a file have arrived."""
         await self._own(upload_id, actor)
-        finished = await self._uploads.result(upload_id, file_id)
-        if finished is not None:
-            return finished.size_bytes
+        known = await self._uploads.result(upload_id, file_id)
+        if known is not None:
+            return known.size_bytes
         return await asyncio.to_thread(self._inbox.size, upload_id, file_id)
 
     async def receive(
@@ -89,56 +88,63 @@ class UploadService:
         body: AsyncIterator[bytes],
         *,
         offset: int | None,
+        length: int | None,
         total: int | None,
         actor: Actor,
         address: str,
     ) -> FileResult:
         """Take a file, or the rest of it from ``offset`` on, and answer what became of it.
 
-        What arrived before a broken connection stays for the next attempt. ``total`` is the whole size where
-        the sender tells it. Raises Conflict with the right offset, TooLarge, Exhausted, NotFound.
+        What arrived before a broken connection stays for the next attempt. ``length`` is that of the body and
+        ``total`` the whole size, where the sender tells them. Without ``offset`` the file begins anew. Raises
+        Conflict with the right offset, TooLarge, Exhausted, NotFound.
         """
         upload = await self._own(upload_id, actor)
         path = self._inbox.path(upload_id, file_id)
-        finished = await self._uploads.result(upload_id, file_id)
-        if finished is not None:
-            return finished
-        if upload.canceled:
-            raise Conflict("This upload was canceled.")
-        if total is not None and total > self._limits.file_bytes:
-            raise TooLarge(f"A file may have {self._limits.file_bytes // 1_000_000} MB at most here.")
         key = (upload_id, file_id)
-        await self._take_over(key)
-        task = asyncio.current_task()
-        assert task is not None
-        self._receiving[key] = task
+        while (older := self._receptions.get(key)) is not None:
+            await self._end(older)
+        # From here to the entry in the table nothing waits: two senders cannot both get in.
+        mine = self._receptions[key] = _Reception()
         try:
+            known = await self._uploads.result(upload_id, file_id)
+            if known is not None:
+                return known
+            if upload.canceled or mine.canceled:
+                raise Conflict("This upload was canceled.")
+            self._require_allowed(max(total or 0, (offset or 0) + (length or 0)))
+            await self._require_room(length or 0)
             digest = await self._write(path, body, offset, total)
-            result = await self._conclude(upload, file_id, name, path, digest, By(actor.id, address))
+            by = By(actor.id, address)
+            mine.judging = asyncio.create_task(self._conclude(upload, file_id, name, path, digest, by, mine))
+            # The file is complete: what becomes of it no longer depends on its sender.
+            result = await asyncio.shield(mine.judging)
         finally:
-            if self._receiving.get(key) is task:
-                del self._receiving[key]
+            if mine.judging is None or mine.judging.done():
+                self._leave(key, mine)
+            else:
+                mine.judging.add_done_callback(lambda task: self._leave(key, mine))
         log.info(
             "file",
             extra={"upload": upload_id, "file": file_id, "status": result.status, "bytes": digest.size_bytes},
         )
         return result
 
-    async def state(self, upload_id: str, actor: Actor) -> UploadState:
-        """The upload as it stands; raises NotFound for those of others."""
+    async def state(self, upload_id: str, actor: Actor, files: bool = True) -> UploadState:
+        """The upload as it stands, on wish without the list of files; raises NotFound for those of others."""
         upload = await self._own(upload_id, actor)
-        files = await self._uploads.results(upload_id)
-        studies, pending = await self._uploads.studies(upload_id)
-        single = [leaf for one in files for leaf in (one.members if one.status == "archive" else (one,))]
+        results = await self._uploads.results(upload_id)
+        studies, pending, failed = await self._uploads.studies(upload_id)
+        single = [leaf for one in results for leaf in (one.members if one.status == "archive" else (one,))]
         counts = {
             status: sum(one.status == status for one in single)
             for status in ("stored", "duplicate", "refused")
         }
         return UploadState(
             id=upload_id,
-            files=tuple(files),
-            counts=UploadCounts(counts["stored"], counts["duplicate"], counts["refused"], pending),
-            bytes=sum(one.size_bytes for one in files),
+            files=tuple(results) if files else (),
+            counts=UploadCounts(counts["stored"], counts["duplicate"], counts["refused"], pending, failed),
+            bytes=sum(one.size_bytes for one in results),
             studies=tuple(studies),
             indexed=pending == 0,
             canceled=upload.canceled,
@@ -148,9 +154,18 @@ class UploadService:
         """Take no more; what was acknowledged stays."""
         await self._own(upload_id, actor)
         await self._uploads.cancel(upload_id, By(actor.id, address))
-        for key in [key for key in self._receiving if key[0] == upload_id]:
-            await self._take_over(key)
+        mine = [one for key, one in self._receptions.items() if key[0] == upload_id]
+        for one in mine:
+            one.canceled = True
+        await asyncio.gather(*(self._end(one) for one in mine))
         await asyncio.to_thread(self._inbox.remove, upload_id)
+
+    async def settle(self) -> None:
+        """Wait until everything that has arrived is judged, e.g. because the node stops."""
+        while judging := [one.judging for one in self._receptions.values() if one.judging is not None]:
+            await asyncio.wait(judging)
+            # Their entries go by callbacks.
+            await asyncio.sleep(0)
 
     async def _own(self, upload_id: str, actor: Actor) -> Upload:
         upload = await self._uploads.get(upload_id)
@@ -158,42 +173,54 @@ class UploadService:
             raise NotFound("There is no such upload.")
         return upload
 
-    async def _take_over(self, key: tuple[str, str]) -> None:
-        """The newest sender of a file wins: an older one hangs on a line that is gone."""
-        older = self._receiving.pop(key, None)
-        if older is not None and not older.done():
-            older.cancel()
-            await asyncio.wait([older], timeout=30)
+    async def _end(self, older: _Reception) -> None:
+        """The newest sender of a file wins: an older one hangs on a line that is gone. A file that has
+        arrived is judged to the end."""
+        if older.judging is None and older.sender is not None:
+            older.sender.cancel()
+        await older.over.wait()
 
-    def _require_room(self, more_bytes: int = 0) -> None:
-        if self._blobs.free_bytes() - more_bytes < self._limits.free_disk_bytes:
+    def _leave(self, key: tuple[str, str], mine: _Reception) -> None:
+        if self._receptions.get(key) is mine:
+            del self._receptions[key]
+        mine.over.set()
+        if mine.judging is not None and mine.judging.done() and not mine.judging.cancelled():
+            # Looked at, so that nobody is told of an error that its sender did not wait for.
+            mine.judging.exception()
+
+    def _require_allowed(self, size_bytes: int) -> None:
+        if size_bytes > self._limits.file_bytes:
+            raise TooLarge(f"A file may have {self._limits.file_bytes // 1_000_000} MB at most here.")
+
+    async def _require_room(self, more_bytes: int = 0) -> None:
+        free = await asyncio.to_thread(self._inbox.free_bytes)
+        if free - more_bytes < self._limits.free_disk_bytes:
             raise Exhausted("This node has no room for more at present; nothing was stored.")
 
     async def _write(
         self, path: Path, body: AsyncIterator[bytes], offset: int | None, total: int | None
     ) -> Digest:
-        self._require_room()
-        here = await asyncio.to_thread(_size, path)
+        here = await asyncio.to_thread(size_of, path)
         if offset is not None and offset != here:
             raise Conflict(
                 f"The file goes on at byte {here}, not at {offset}.", {"reason": "offset", "offset": here}
             )
-        part = await asyncio.to_thread(Part, path, offset or 0)
+        part = await finished(Part, path, offset or 0)
         pieces: list[bytes] = []
         waiting = 0
         try:
             async for piece in body:
                 pieces.append(piece)
                 waiting += len(piece)
-                if part.size + waiting > self._limits.file_bytes:
-                    raise TooLarge(f"A file may have {self._limits.file_bytes // 1_000_000} MB at most here.")
+                self._require_allowed(part.size + waiting)
                 if waiting >= _WRITE_BYTES:
-                    await asyncio.to_thread(part.write, pieces)
-                    pieces, waiting = [], 0
-                    self._require_room()
+                    # Taken out before they are written: whatever happens, no piece is written twice.
+                    full, pieces, waiting = pieces, [], 0
+                    await finished(part.write, full)
+                    await self._require_room()
         finally:
             # Also when the line broke: what arrived need not be sent again.
-            digest = await asyncio.shield(asyncio.to_thread(part.close, pieces))
+            digest = await finished(part.close, pieces)
         if total is not None and digest.size_bytes != total:
             raise Conflict(
                 f"{digest.size_bytes} of {total} bytes have arrived.",
@@ -202,20 +229,14 @@ class UploadService:
         return digest
 
     async def _conclude(
-        self, upload: Upload, file_id: str, name: str, path: Path, digest: Digest, by: By
-    ) -> FileResult:
-        if await asyncio.to_thread(is_archive, path):
-            result = await self._archive(upload, file_id, name, path, digest, by)
-        else:
-            result = await self._single(upload, file_id, name, path, digest, by, written=True)
-            if result.status == "stored":
-                return result
-        await self._uploads.finish(upload.id, result)
-        await asyncio.to_thread(path.unlink, True)
-        return result
-
-    async def _single(
-        self, upload: Upload, file_id: str, name: str, path: Path, digest: Digest, by: By, *, written: bool
+        self,
+        upload: Upload,
+        file_id: str,
+        name: str,
+        path: Path,
+        digest: Digest,
+        by: By,
+        reception: _Reception,
     ) -> FileResult:
         base = FileResult(
             file_id=file_id,
@@ -225,88 +246,14 @@ class UploadService:
             md5=digest.md5,
             sha256=digest.sha256,
         )
-        try:
-            header = await asyncio.to_thread(read_header, path)
-        except Invalid as error:
-            return msgspec.structs.replace(base, reason=error.message)
-        made = Object(
-            instance_uid=header.instance_uid,
-            series_uid=header.series_uid,
-            study_uid=header.study_uid,
-            sha256=digest.sha256,
-            md5=digest.md5,
-            size_bytes=digest.size_bytes,
-        )
-        warnings = [*header.warnings]
-        if header.not_renderable:
-            warnings.append(header.not_renderable)
-        base = msgspec.structs.replace(
-            base,
-            instance_uid=header.instance_uid,
-            series_uid=header.series_uid,
-            study_uid=header.study_uid,
-            warnings=tuple(warnings),
-        )
-        verdict = await self._uploads.verdict(made, upload)
-        if verdict in ("stored", "duplicate"):
-            if verdict == "stored":
-                # Durable before the row that promises it; one whose row never comes is swept away later.
-                await asyncio.to_thread(self._blobs.adopt, path, digest.sha256)
-            stored = msgspec.structs.replace(base, status="stored")
-            verdict = await self._uploads.accept(made, upload, stored if written else None, by)
-            if verdict == "stored":
-                self._stored()
-                return stored
-        if verdict == "duplicate":
-            return msgspec.structs.replace(base, status="duplicate")
-        return msgspec.structs.replace(base, reason=_REASONS[verdict])
 
-    async def _archive(
-        self, upload: Upload, file_id: str, name: str, path: Path, digest: Digest, by: By
-    ) -> FileResult:
-        base = FileResult(
-            file_id=file_id,
-            name=name,
-            status="archive",
-            size_bytes=digest.size_bytes,
-            md5=digest.md5,
-            sha256=digest.sha256,
-        )
-        target = path.with_name(path.name + ".member")
-        members: list[FileResult] = []
-        unpacking = unpack(path, self._limits.archive, target)
-        try:
-            while True:
-                self._require_room()
-                found: Member | None = await asyncio.to_thread(next, unpacking, None)
-                if found is None:
-                    break
-                members.append(await self._member(upload, f"{file_id}.{found.number}", target, found, by))
-        except Invalid as error:
-            return msgspec.structs.replace(
-                base,
-                status="refused" if not members else "archive",
-                reason=error.message,
-                members=tuple(members),
-            )
-        finally:
-            await asyncio.to_thread(target.unlink, True)
-        if not members:
-            return msgspec.structs.replace(base, status="refused", reason="The archive holds no files.")
-        return msgspec.structs.replace(base, members=tuple(members))
+        def go_on() -> bool:
+            self._stored()
+            return not reception.canceled
 
-    async def _member(
-        self, upload: Upload, member_id: str, target: Path, found: Member, by: By
-    ) -> FileResult:
-        if found.digest is None:
-            return FileResult(
-                file_id=member_id, name=found.name, status="refused", size_bytes=0, reason=found.reason
-            )
-        return await self._single(upload, member_id, found.name, target, found.digest, by, written=False)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+        result, written = await self._judge.file(upload, path, base, by, go_on)
+        self._stored()
+        if not written:
+            await self._uploads.finish(upload.id, result)
+        await asyncio.to_thread(path.unlink, True)
+        return result

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from sivr.errors import NotFound
+from sivr.errors import NotFound, SivrError
 from sivr.store.inbox import disk_error
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -24,7 +24,11 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._durable: set[Path] = set()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error) from error
 
     def adopt(self, path: Path, sha256: str) -> None:
         """Take over a complete file of the same file system as the object; durable when this returns.
@@ -35,11 +39,12 @@ class Blobs:
         try:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            _make_durable_folder(target.parent, self._folder)
+            self._make_durable(target.parent)
             # Also over the same object: its age starts anew, so that no sweeper takes it for abandoned.
             os.utime(path)
             path.replace(target)
             _sync_folder(target.parent)
+            _sync_folder(path.parent)
         except OSError as error:
             raise disk_error(error) from error
 
@@ -84,26 +89,59 @@ class Blobs:
         """Remove the object; an absent one is fine."""
         self._path(sha256).unlink(missing_ok=True)
 
-    def hashes(self, older_than_s: float = 0.0) -> Iterator[str]:
-        """Every object that has been here for so long."""
+    def holds(self, sha256: str, size_bytes: int) -> bool:
+        """Whether the object is there in its full size."""
+        try:
+            return self.size(sha256) == size_bytes
+        except NotFound:
+            return False
+
+    def groups(self, older_than_s: float) -> Iterator[list[str]]:
+        """All objects that have been here for so long, some thousands at a time."""
         limit = time.time() - older_than_s
-        for path in self._folder.glob("??/??/*"):
-            if _HASH.fullmatch(path.name) and path.stat().st_mtime <= limit:
-                yield path.name
+        for first in sorted(self._folder.glob("??")):
+            group: list[str] = []
+            for path in first.glob("??/*"):
+                if _HASH.fullmatch(path.name) and _modified(path) <= limit:
+                    group.append(path.name)
+            if group:
+                yield group
+
+    def remove_old(self, sha256: str, older_than_s: float) -> bool:
+        """Remove the object if it is still that old; whether it was."""
+        path = self._path(sha256)
+        if _modified(path) > time.time() - older_than_s:
+            return False
+        path.unlink(missing_ok=True)
+        return True
 
     def free_bytes(self) -> int:
         """Room left where the objects lie."""
-        return shutil.disk_usage(self._folder).free
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise disk_error(error) from error
 
     def health(self, free_limit_bytes: int) -> str:
         """An empty string when objects can be stored, else one sentence."""
         try:
             free = self.free_bytes()
-        except OSError as error:
-            return f"The data folder does not answer: {error.strerror}."
+        except SivrError as error:
+            return error.message
         if free < free_limit_bytes:
             return f"The data folder has only {free // 1_000_000} MB left."
         return ""
+
+    def _make_durable(self, folder: Path) -> None:
+        """Make the folder; a new one is only as durable as its entry in the folder above."""
+        if folder in self._durable:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        above = folder
+        while above != self._folder:
+            above = above.parent
+            _sync_folder(above)
+        self._durable.add(folder)
 
     def _path(self, sha256: str) -> Path:
         if not _HASH.fullmatch(sha256):
@@ -111,14 +149,12 @@ class Blobs:
         return self._folder / sha256[:2] / sha256[2:4] / sha256
 
 
-def _make_durable_folder(folder: Path, root: Path) -> None:
-    if folder.is_dir():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    # A new folder is only as durable as its entry in the folder above.
-    while folder != root:
-        folder = folder.parent
-        _sync_folder(folder)
+def _modified(path: Path) -> float:
+    """When the file was adopted, seconds since 1970; the far future where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _sync_folder(folder: Path) -> None:

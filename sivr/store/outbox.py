@@ -62,16 +62,15 @@ class Outbox:
                 return None
         return await self._database.write(work)
 
-    async def done(self, sent: Delivery) -> None:
-        """The institution knows this revision; a newer one stays due."""
+    async def done(self, sent: Delivery, pause_s: float = 0.0) -> None:
+        """The institution knows this revision; a newer one is due after a pause."""
+        due = now() + timedelta(seconds=pause_s)
 
         async def work(connection: AsyncConnection) -> None:
             mine = outbox.c.study_uid == sent.study_uid
             await connection.execute(outbox.delete().where(mine, outbox.c.revision <= sent.revision))
             await connection.execute(
-                outbox.update()
-                .where(mine)
-                .values(leased_until=None, attempts=0, reason="", available_at=now())
+                outbox.update().where(mine).values(leased_until=None, attempts=0, reason="", available_at=due)
             )
 
         await self._database.write(work)

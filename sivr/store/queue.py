@@ -83,13 +83,34 @@ class Queue:
 
         await self._database.write(work)
 
+    async def extend(self, held: Sequence[Message], worker: str, lease_s: float) -> None:
+        """Keep messages that are still being worked on."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(
+                message.update()
+                .where(
+                    message.c.id.in_([one.id for one in held]),
+                    message.c.worker == worker,
+                    message.c.leased_until.is_not(None),
+                )
+                .values(leased_until=now() + timedelta(seconds=lease_s))
+            )
+
+        await self._database.write(work)
+
     async def release(self, held: Sequence[Message], worker: str) -> None:
         """Give messages back untouched, e.g. because the node stops."""
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(
                 message.update()
-                .where(message.c.id.in_([one.id for one in held]), message.c.worker == worker)
+                .where(
+                    message.c.id.in_([one.id for one in held]),
+                    message.c.worker == worker,
+                    # Those that failed in the meantime are no longer held.
+                    message.c.leased_until.is_not(None),
+                )
                 .values(leased_until=None, attempts=message.c.attempts - 1)
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from sivr.store.schema.columns import now
 from sivr.store.schema.render import accepted, message, study, upload, upload_file, upload_study
 from sivr.store.upsert import insert_for
 
+_HASHES_AT_ONCE = 500
 Verdict = Literal["stored", "duplicate", "other bytes", "other patient"]
 
 
@@ -71,24 +73,25 @@ class Uploads:
         async with self._database.connect() as connection:
             return [msgspec.json.decode(row[0], type=FileResult) for row in await connection.execute(query)]
 
-    async def studies(self, upload_id: str) -> tuple[list[UploadStudy], int]:
-        """Studies the upload added to, and how many of their objects wait to be indexed."""
-        waiting = (
-            sa.select(message.c.study_uid, sa.func.count().label("total"))
-            .where(message.c.dead.is_(False))
-            .group_by(message.c.study_uid)
-            .subquery()
-        )
+    async def studies(self, upload_id: str) -> tuple[list[UploadStudy], int, int]:
+        """Studies the upload added to, how many of their objects wait for the index, how many failed."""
+        ours = message.c.study_uid == upload_study.c.study_uid
         query = (
-            sa.select(upload_study.c.study_uid, upload_study.c.instances, waiting.c.total)
-            .join_from(upload_study, waiting, waiting.c.study_uid == upload_study.c.study_uid, isouter=True)
+            sa.select(
+                upload_study.c.study_uid,
+                upload_study.c.instances,
+                sa.func.count(message.c.id).filter(message.c.dead.is_(False)).label("waiting"),
+                sa.func.count(message.c.id).filter(message.c.dead.is_(True)).label("dead"),
+            )
+            .join_from(upload_study, message, ours, isouter=True)
             .where(upload_study.c.upload_id == upload_id)
+            .group_by(upload_study.c.study_uid, upload_study.c.instances)
             .order_by(upload_study.c.study_uid)
         )
         async with self._database.connect() as connection:
             rows = (await connection.execute(query)).all()
-        found = [UploadStudy(row.study_uid, row.instances, not row.total) for row in rows]
-        return found, sum(row.total or 0 for row in rows)
+        found = [UploadStudy(row.study_uid, row.instances, not row.waiting) for row in rows]
+        return found, sum(row.waiting for row in rows), sum(row.dead for row in rows)
 
     async def finish(self, upload_id: str, result: FileResult) -> None:
         """Write down a file's fate where no object is accepted with it (refused, archive)."""
@@ -98,11 +101,17 @@ class Uploads:
 
         await self._database.write(work)
 
-    async def is_accepted(self, sha256: str) -> bool:
-        """Whether an accepted object has these bytes."""
-        query = sa.select(accepted.c.instance_uid).where(accepted.c.sha256 == sha256).limit(1)
+    async def not_accepted(self, hashes: Sequence[str]) -> list[str]:
+        """Those of the hashes that no accepted object has."""
+        known: set[str] = set()
         async with self._database.connect() as connection:
-            return await connection.scalar(query) is not None
+            for start in range(0, len(hashes), _HASHES_AT_ONCE):
+                some = hashes[start : start + _HASHES_AT_ONCE]
+                rows = await connection.execute(
+                    sa.select(accepted.c.sha256).where(accepted.c.sha256.in_(some))
+                )
+                known.update(rows.scalars())
+        return [one for one in hashes if one not in known]
 
     async def verdict(self, made: Object, owner: Upload) -> Verdict:
         """What ``accept`` would say at this moment."""
@@ -125,7 +134,8 @@ class Uploads:
                 revision=0,
                 created_at=moment,
             )
-            await connection.execute(claim.on_conflict_do_nothing())
+            claimed = await connection.execute(claim.on_conflict_do_nothing().returning(study.c.study_uid))
+            new_study = claimed.one_or_none() is not None
             taken = insert_for(connection, accepted).values(
                 **msgspec.structs.asdict(made), accepted_at=moment
             )
@@ -151,6 +161,9 @@ class Uploads:
                     )
                 )
                 await record(connection, by, "instance.store", made.instance_uid)
+            elif new_study:
+                # A refused object must not claim a study for its sender's patient.
+                await connection.execute(study.delete().where(study.c.study_uid == made.study_uid))
             if found in ("stored", "duplicate"):
                 await _count(connection, owner.id, made.study_uid)
             if found == "stored" and result is not None:

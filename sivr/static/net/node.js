@@ -101,7 +101,7 @@ export class RenderNode extends Place {
 
   /** @param {string} key @returns {Promise<any>} */
   upload(key) {
-    return this.json(`/uploads/${id(key)}`);
+    return this.json(`/uploads/${id(key)}?files=no`);
   }
 
   /** @param {string} key */
