@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -70,6 +71,11 @@ def unpack(archive: Path, limits: ArchiveLimits, target: Path) -> Generator[Memb
                 yield _unpack_one(opened, entry, number, limits, target)
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise Invalid("The zip archive is damaged.") from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            # The archive says that something lies before its beginning.
+            raise Invalid("The zip archive is damaged.") from error
+        raise disk_error(error) from error
 
 
 class _Careful(io.FileIO):
@@ -81,13 +87,6 @@ class _Careful(io.FileIO):
         if size > _DIRECTORY_BYTES:
             raise Invalid("The archive's table of contents is too large.")
         return super().read(max(size, 0)) or b""
-
-    def seek(self, position: int, whence: int = os.SEEK_SET, /) -> int:
-        try:
-            return super().seek(position, whence)
-        except (OSError, OverflowError) as error:
-            # Positions come from the archive.
-            raise zipfile.BadZipFile("position") from error
 
 
 def _require_within(entries: list[zipfile.ZipInfo], limits: ArchiveLimits, packed: int) -> None:
@@ -143,6 +142,10 @@ def _unpack_one(
             _sync(file)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error):
         return refused("The file is damaged inside the archive.")
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return refused("The file is damaged inside the archive.")
+        raise disk_error(error) from error
     if size < entry.file_size:
         return refused("The file is cut off inside the archive.")
     return Member(number, name, Digest(sha256.hexdigest(), md5.hexdigest(), size))

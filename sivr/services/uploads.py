@@ -210,9 +210,9 @@ class UploadService:
         waiting = 0
         try:
             async for piece in body:
+                self._require_allowed(part.size + waiting + len(piece))
                 pieces.append(piece)
                 waiting += len(piece)
-                self._require_allowed(part.size + waiting)
                 if waiting >= _WRITE_BYTES:
                     # Taken out before they are written: whatever happens, no piece is written twice.
                     full, pieces, waiting = pieces, [], 0
