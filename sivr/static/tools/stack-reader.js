@@ -41,6 +41,8 @@ export class StackReader extends EventTarget {
   #key = viewKey("stack");
   #restTimer = 0;
   #ahead = 0;
+  /** What exact pictures of this stack weigh of late; 0 while unknown. */
+  #exact_bytes = 0;
   #aheadController = new AbortController();
 
   /** @param {import("../net/node.js").RenderNode} node @param {string} study @param {SeriesContents} series */
@@ -92,7 +94,8 @@ export class StackReader extends EventTarget {
   /** True where the exact picture comes as quickly as a draft would. @param {number} index */
   #quick(index) {
     const { columns, rows } = this.series.frames[index];
-    return Math.min(columns * rows, NATIVE_PIXELS) * 0.4 < line.budget_bytes && line.round_trip_ms < 80;
+    const expected = this.#exact_bytes || Math.min(columns * rows, NATIVE_PIXELS) * 0.4;
+    return expected < line.budget_bytes;
   }
 
   /** @param {number} index */
@@ -149,6 +152,7 @@ export class StackReader extends EventTarget {
       (signal, slot) => picture(this.node, path, { signal, viewKey: `${this.#key}.${slot}`, priority: "high" }),
       (found) => {
         this.#show(found, index, window, inverted);
+        if (!path.includes("draft=yes")) this.#exact_bytes = this.#exact_bytes ? 0.7 * this.#exact_bytes + 0.3 * found.bytes : found.bytes;
         if (!found.complete && index === this.index) {
           clearTimeout(this.#restTimer);
           this.#restTimer = globalThis.setTimeout(() => this.#fetch(this.restPath(this.index)), 600);
