@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sivr.model.ingest import Delivery, OutboxEntry, OutboxState
 from sivr.store.database import Database
-from sivr.store.schema.columns import now
+from sivr.store.schema.columns import now, plain
 from sivr.store.schema.render import outbox, study
 
 _SHOWN = 500
@@ -33,34 +33,40 @@ class Outbox:
             .order_by(outbox.c.available_at)
             .limit(1)
         )
-        due = oldest.with_for_update(skip_locked=True)
-        taken = (
-            outbox.update()
-            .where(outbox.c.study_uid.in_(due))
-            .values(leased_until=moment + timedelta(seconds=lease_s), attempts=outbox.c.attempts + 1)
-            .returning(outbox.c.study_uid, outbox.c.attempts)
-        )
+        facts = sa.select(study.c.revision, study.c.patient_id, study.c.patient_issuer)
 
         async def work(connection: AsyncConnection) -> Delivery | None:
-            row = (await connection.execute(taken)).one_or_none()
-            if row is None:
+            uid = await connection.scalar(oldest.with_for_update(skip_locked=True))
+            if uid is None:
                 return None
-            owner = (
-                await connection.execute(
-                    sa.select(study.c.revision, study.c.patient_id, study.c.patient_issuer).where(
-                        study.c.study_uid == row.study_uid
-                    )
-                )
-            ).one()
-            return Delivery(
-                row.study_uid, owner.revision, row.attempts, owner.patient_id, owner.patient_issuer
+            mine = outbox.c.study_uid == uid
+            owner = (await connection.execute(facts.where(study.c.study_uid == uid))).one_or_none()
+            if owner is None:
+                # Nobody can be told of a study that is not here, and it must not stand before the others.
+                await connection.execute(outbox.delete().where(mine))
+                return None
+            attempts = await connection.scalar(
+                outbox.update()
+                .where(mine)
+                .values(leased_until=moment + timedelta(seconds=lease_s), attempts=outbox.c.attempts + 1)
+                .returning(outbox.c.attempts)
             )
+            return Delivery(uid, owner.revision, attempts or 1, owner.patient_id, owner.patient_issuer)
 
         # Mostly nothing is due, and looking must not take the write lock.
         async with self._database.connect() as connection:
             if await connection.scalar(oldest) is None:
                 return None
         return await self._database.write(work)
+
+    async def forget_leases(self) -> None:
+        """Whatever was being told when this node ended is due at once; told twice, it is told the same."""
+
+        async def work(connection: AsyncConnection) -> None:
+            leased = outbox.c.leased_until.is_not(None)
+            await connection.execute(outbox.update().where(leased).values(leased_until=None))
+
+        await self._database.write(work)
 
     async def done(self, sent: Delivery, pause_s: float = 0.0) -> None:
         """The institution knows this revision; a newer one is due after a pause."""
@@ -85,7 +91,7 @@ class Outbox:
                 .where(outbox.c.study_uid == tried.study_uid)
                 .values(
                     leased_until=None,
-                    reason=reason[:1000],
+                    reason=plain(reason),
                     available_at=moment + timedelta(seconds=retry_s),
                     changed_at=moment,
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -12,10 +12,13 @@ from sivr.errors import NotFound
 from sivr.model.ingest import DeadMessage, Message, QueueState
 from sivr.store.audit import By, record
 from sivr.store.database import Database
-from sivr.store.schema.columns import now
+from sivr.store.schema.columns import now, plain
 from sivr.store.schema.render import message
 
 MAX_ATTEMPTS = 5
+MAX_CRASHES = 10
+"""A message whose workers ended that often without a word is a dead letter."""
+_CRASHED = "Those who worked on it ended without a word, time and again."
 FIRST_RETRY_S = 2.0
 _SHOWN = 500
 
@@ -29,37 +32,62 @@ class Queue:
     async def claim(self, worker: str, count: int, lease_s: float) -> list[Message]:
         """Take up to ``count`` messages that are due; others may have them when the lease runs out."""
         moment = now()
-        oldest = (
-            sa.select(message.c.id)
-            .where(
-                message.c.dead.is_(False),
-                message.c.available_at <= moment,
-                sa.or_(message.c.leased_until.is_(None), message.c.leased_until < moment),
-            )
-            .order_by(message.c.id)
-            .limit(count)
-        )
-        due = oldest.with_for_update(skip_locked=True)
-        taken = (
-            message.update()
-            .where(message.c.id.in_(due))
-            .values(
-                leased_until=moment + timedelta(seconds=lease_s),
-                worker=worker,
-                attempts=message.c.attempts + 1,
-                changed_at=moment,
-            )
-            .returning(*(message.c[name] for name in Message.__struct_fields__))
-        )
+        alive = message.c.dead.is_(False)
+        free = sa.or_(message.c.leased_until.is_(None), message.c.leased_until < moment)
+        due = sa.select(message.c.id, message.c.attempts).where(alive, message.c.available_at <= moment, free)
+        due = due.order_by(message.c.id)
 
         async def work(connection: AsyncConnection) -> list[Message]:
+            await connection.execute(
+                message.update()
+                .where(alive, message.c.leased_until < moment, message.c.attempts >= MAX_CRASHES)
+                .values(dead=True, leased_until=None, reason=_CRASHED, changed_at=moment)
+            )
+            mine = due.with_for_update(skip_locked=True)
+            first = (await connection.execute(mine.limit(1))).one_or_none()
+            if first is None:
+                return []
+            ids = [first.id]
+            if not first.attempts:
+                # One that was tried before goes alone: it may take its worker down, and the others with it.
+                fresh = mine.where(message.c.attempts == 0).limit(count)
+                ids = [row.id for row in await connection.execute(fresh)]
+            taken = (
+                message.update()
+                .where(message.c.id.in_(ids))
+                .values(
+                    leased_until=moment + timedelta(seconds=lease_s),
+                    worker=worker,
+                    attempts=message.c.attempts + 1,
+                    changed_at=moment,
+                )
+                .returning(*(message.c[name] for name in Message.__struct_fields__))
+            )
             rows = (await connection.execute(taken)).all()
             return sorted((Message(**row._mapping) for row in rows), key=lambda one: one.id)
 
         # Mostly nothing is due, and looking must not take the write lock.
         async with self._database.connect() as connection:
-            if await connection.scalar(oldest.limit(1)) is None:
+            if await connection.scalar(due.limit(1)) is None:
                 return []
+        return await self._database.write(work)
+
+    async def take_from(self, is_gone: Callable[[str], bool]) -> int:
+        """End the leases of workers that are gone, e.g. killed; how many messages are due by that.
+
+        Taking one from a worker that lives only does the work twice: one of the two writes.
+        """
+        held = sa.and_(message.c.dead.is_(False), message.c.leased_until.is_not(None))
+        async with self._database.connect() as connection:
+            workers = (await connection.execute(sa.select(message.c.worker).where(held).distinct())).scalars()
+            gone = [one for one in workers if is_gone(one)]
+        if not gone:
+            return 0
+
+        async def work(connection: AsyncConnection) -> int:
+            freed = message.update().where(held, message.c.worker.in_(gone)).values(leased_until=None)
+            return len((await connection.execute(freed.returning(message.c.id))).all())
+
         return await self._database.write(work)
 
     async def fail(self, failed: Message, worker: str, reason: str, final: bool = False) -> None:
@@ -74,7 +102,7 @@ class Queue:
                 .where(message.c.id == failed.id, message.c.worker == worker)
                 .values(
                     dead=dead,
-                    reason=reason[:1000],
+                    reason=plain(reason),
                     leased_until=None,
                     available_at=moment + delay,
                     changed_at=moment,
@@ -150,7 +178,14 @@ class Queue:
             row = await connection.execute(
                 message.update()
                 .where(message.c.id == message_id, message.c.dead.is_(True))
-                .values(dead=False, attempts=0, available_at=now(), reason="", changed_at=now())
+                .values(
+                    dead=False,
+                    attempts=0,
+                    available_at=now(),
+                    leased_until=None,
+                    reason="",
+                    changed_at=now(),
+                )
                 .returning(message.c.instance_uid)
             )
             found = row.one_or_none()

@@ -46,3 +46,8 @@ def bytewise() -> sa.Text:
 def now() -> datetime:
     """The present moment, UTC."""
     return datetime.now(UTC)
+
+
+def plain(text: str, length: int = 1000) -> str:
+    """A sentence as both databases keep it: PostgreSQL has no U+0000."""
+    return text.replace("\0", "")[:length]
