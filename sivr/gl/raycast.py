@@ -103,14 +103,15 @@ class Raycaster:
                 else volume.typical_range()
             )
             function = placed(function, ends)
-        half = volume.half(self._textures.budget_bytes) if view.draft else None
+        half = volume.half if view.draft else None
         halved = 2 if half is not None else 1
         factors = (volume.factors[0] * halved, volume.factors[1] * halved, volume.factors[2] * halved)
         shape = tuple(-(-n // halved) for n in volume.shape)
         affine = camera.lps_from_texel(volume.source.lps_from_ijk, factors)
         rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, affine)
         finest = float(np.linalg.norm(affine[:3, :3], axis=0).min())
-        step = finest * (1.0 if view.draft else FULL_STEP)
+        # From half resolution a step of a voxel is two of the volume's; without it, the same is skipped over.
+        step = finest * ((1.0 if half is not None else 2.0) if view.draft else FULL_STEP)
         table = table_of(function, step)
         distances = self._distances(volume, function)
         program = self._program("composite.frag", ("HALF",) if half is not None else ())

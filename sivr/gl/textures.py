@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -46,6 +48,11 @@ FORMATS: dict[str, Format] = {
     ),
     "float32": Format("float32", int(GL.GL_R32F), int(GL.GL_RED), int(GL.GL_FLOAT), 1.0, -(10**9)),
 }
+HALF = Format("int16", int(GL.GL_RGBA16_SNORM), int(GL.GL_RGBA), int(GL.GL_SHORT), 32767.0)
+COARSE = 16
+"""Every so many slices make the first picture of a volume, whatever time they take."""
+HALF_LAYERS = 4
+"""Layers of a half volume that are made at a time."""
 FORMAT_OF_DTYPE: dict[str, str] = {
     "bool": "uint8",
     "uint8": "uint8",
@@ -102,6 +109,7 @@ class VolumeTexture:
         self._low, self._high = np.zeros(tiles, self.format.dtype), np.zeros(tiles, self.format.dtype)
         self._bricks: tuple[int, Array, Array] | None = None
         self._half: int | None = None
+        self._half_layers = 0
         self._extremes: dict[bool, tuple[int, int]] = {}
         self._typical: tuple[int, float, float] | None = None
         self.distances: OrderedDict[object, tuple[int, int]] = OrderedDict()
@@ -145,23 +153,45 @@ class VolumeTexture:
         total = voxels * np.dtype(self.format.dtype).itemsize + bricks * len(self.distances)
         return total + (voxels if self._half is not None else 0)
 
-    def update(self) -> int:
-        """Upload slices that became ready; returns how many."""
+    def update(self, limit_s: float | None = None, check: Callable[[], None] | None = None) -> int:
+        """Upload slices that became ready, spread over the volume first; returns how many.
+
+        Ends after about ``limit_s``, but not before the slices of a coarse volume are there; ``check`` is
+        called between slices and may raise Canceled. The rest is left for the next time.
+        """
         new = np.flatnonzero((self.shared.ready != 0) & ~self._seen)
         if not len(new):
             return 0
-        self._seen[new] = True
+        until = None if limit_s is None else time.perf_counter() + limit_s
         step = self.factors[0]
-        filled = np.unique(new // step)
-        for k in filled:
-            image = self._texture_slice(int(k))
-            self._low[k], self._high[k] = tile_ranges(image, BRICK)
-            self._upload(int(k), image)
-            self._shown[k] = k
-            self._covered[k] = 1
-        self._fill()
-        self.version += 1
-        return len(new)
+        done = 0
+        coarse = -(-self.shape[0] // COARSE)
+        try:
+            for k in _spread(np.unique(new // step)):
+                if done and check:
+                    check()
+                if done >= coarse and until is not None and time.perf_counter() > until:
+                    break
+                mine = new[new // step == k]
+                self._seen[mine] = True
+                done += len(mine)
+                image = self._texture_slice(k)
+                self._low[k], self._high[k] = tile_ranges(image, BRICK)
+                self._upload(k, image)
+                self._shown[k] = k
+                self._covered[k] = 1
+        finally:
+            if done:
+                self._fill()
+                self.version += 1
+        return done
+
+    def prepare(self, budget: int, limit_s: float) -> bool:
+        """Work ahead while nobody asks: upload what is ready, then make the half volume for drafts.
+
+        ``budget`` bounds this volume's textures in bytes. Returns whether it did anything.
+        """
+        return bool(self.update(limit_s)) or self._grow_half(budget, limit_s)
 
     def _texture_slice(self, k: int) -> Array:
         """The texels of layer k: stored voxels, or the mean of the ready slices it covers."""
@@ -196,8 +226,12 @@ class VolumeTexture:
             np.abs(there[after] - layers) <= np.abs(layers - there[before]), there[after], there[before]
         )
         changed = np.flatnonzero((self._covered == 0) & (self._shown != nearest))
+        image, of = None, -1
         for k in changed:
-            self._upload(int(k), self._texture_slice(int(nearest[k])))
+            if image is None or of != nearest[k]:
+                of = int(nearest[k])
+                image = self._texture_slice(of)
+            self._upload(int(k), image)
         self._shown[:] = nearest
 
     def _upload(self, k: int, image: Array) -> None:
@@ -244,26 +278,38 @@ class VolumeTexture:
         body = values[values > low + 0.02 * (high - low)]
         return float(np.percentile(body, 99.5)) if body.size else high
 
-    def half(self, budget: int) -> int | None:
-        """Texture of half resolution with the gradient beside the value, for drafts; None while slices are
-        missing or where there is no room for it."""
-        if not self.complete or self.format.dtype == "float32":
-            return None
+    @property
+    def half(self) -> int | None:
+        """Texture of half resolution, the gradient beside the value, for drafts; None until it is made."""
+        return self._half if self._half_layers == -(-self.shape[0] // 2) else None
+
+    def _grow_half(self, budget: int, limit_s: float) -> bool:
+        """Make more of the half volume; returns False when it is done, or there is no room or use for it."""
+        layers = -(-self.shape[0] // 2)
+        if not self.complete or self._half_layers == layers:
+            return False
         if self._half is None:
-            if self.size_bytes() + int(np.prod(self.shape, dtype=np.int64)) > budget or min(self.shape) < 4:
-                return None
-            voxels = self.shared.voxels
-            padded = self.source.padding_value is not None
-            if self.reduced or padded or voxels.dtype != self.format.dtype:
-                voxels = np.stack([self._texture_slice(k) for k in range(self.shape[0])])
-            values = half_with_gradient(voxels, int(self.format.limit))
-            layout = Format("int16", int(GL.GL_RGBA16_SNORM), int(GL.GL_RGBA), int(GL.GL_SHORT), 32767.0)
-            depth, rows, columns = values.shape[:3]
-            self._half = _texture_3d((depth, rows, columns), layout)
-            GL.glTexSubImage3D(
-                GL.GL_TEXTURE_3D, 0, 0, 0, 0, columns, rows, depth, layout.layout, layout.type, values
+            size = self.size_bytes() + int(np.prod(self.shape, dtype=np.int64))
+            if size > budget or min(self.shape) < 4 or self.format.dtype == "float32":
+                return False
+            self._half = _texture_3d((layers, -(-self.shape[1] // 2), -(-self.shape[2] // 2)), HALF)
+        until = time.perf_counter() + limit_s
+        while self._half_layers < layers and time.perf_counter() < until:
+            first = self._half_layers
+            last = min(first + HALF_LAYERS, layers)
+            # One layer more on each side for the gradient.
+            begin, end = max(first - 1, 0), min(last + 1, layers)
+            voxels = np.stack(
+                [self._texture_slice(k) for k in range(2 * begin, min(2 * end, self.shape[0]))]
             )
-        return self._half
+            values = half_with_gradient(voxels, int(self.format.limit))[first - begin : last - begin]
+            GL.glBindTexture(GL.GL_TEXTURE_3D, self._half)
+            GL.glTexSubImage3D(
+                GL.GL_TEXTURE_3D, 0, 0, 0, first, values.shape[2], values.shape[1], len(values),
+                HALF.layout, HALF.type, np.ascontiguousarray(values),
+            )  # fmt: skip
+            self._half_layers = last
+        return True
 
     def extremes(self, largest: bool) -> int:
         """Texture of the largest (least) texel of blocks of ``BRICK * EXTREME_BRICKS`` voxels."""
@@ -303,8 +349,10 @@ class TextureCache:
         self.max_axis = max_axis or int(GL.glGetIntegerv(GL.GL_MAX_3D_TEXTURE_SIZE))
         self._volumes: OrderedDict[str, VolumeTexture] = OrderedDict()
 
-    def get(self, source: VolumeSource) -> VolumeTexture:
-        """The texture of a volume, with all slices that are ready by now."""
+    def get(
+        self, source: VolumeSource, limit_s: float | None = None, check: Callable[[], None] | None = None
+    ) -> VolumeTexture:
+        """The texture of a volume, with the slices that are ready by now, or as many as fit into the time."""
         volume = self._volumes.get(source.key)
         if volume is not None and volume.source != source:
             self.forget(source.key)
@@ -312,8 +360,17 @@ class TextureCache:
         if volume is None:
             volume = self._add(source)
         self._volumes.move_to_end(source.key)
-        volume.update()
+        volume.update(limit_s, check)
         return volume
+
+    def prepare(self, limit_s: float) -> bool:
+        """Work ahead for the volume used last; returns whether there was anything to do."""
+        if not self._volumes:
+            return False
+        volume = next(reversed(self._volumes.values()))
+        others = self.used_bytes() - volume.size_bytes()
+        # A half volume is worth dropping others for that nobody looks at, but not one that was just used.
+        return volume.prepare(max(self.budget_bytes - others, self.budget_bytes // 2), limit_s)
 
     def _add(self, source: VolumeSource) -> VolumeTexture:
         # A volume's own half-resolution texture and bricks take half as much again.
@@ -361,6 +418,15 @@ class TextureCache:
         """Drop everything."""
         for key in self.keys():
             self.forget(key)
+
+
+def _spread(layers: npt.NDArray[np.int64]) -> list[int]:
+    """The same layers, every 16th first, then every 8th, 4th..., so that any beginning covers the volume."""
+
+    def fineness(k: int) -> int:
+        return COARSE if k == 0 else min(k & -k, COARSE)
+
+    return sorted((int(k) for k in layers), key=lambda k: -fineness(k))
 
 
 def _fits(value: int, dtype: np.dtype[Any]) -> bool:

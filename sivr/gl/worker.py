@@ -22,6 +22,11 @@ from sivr.gl import messages
 from sivr.gl.context import Platform, create, describe
 from sivr.gl.messages import Cancel, Drawn, Failed, Forget, Hello, Job, Refusal, Stop, ToWorker
 
+DRAFT_UPLOAD_S = 0.2
+"""A draft shows the slices that can be uploaded in this time; the rest follows."""
+AHEAD_S = 0.02
+"""How long work ahead may keep a job waiting."""
+
 
 def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes: int) -> None:
     """Run until told to stop or the pipe ends; the target of the process."""
@@ -63,7 +68,7 @@ class Worker:
     def run(self) -> None:
         """Answer jobs until Stop; raises EOFError when the other side is gone."""
         while True:
-            message = self._waiting.popleft() if self._waiting else self._receive()
+            message = self._waiting.popleft() if self._waiting else self._next()
             match message:
                 case Job():
                     self._do(message)
@@ -73,6 +78,12 @@ class Worker:
                     return
                 case Cancel():
                     continue
+
+    def _next(self) -> ToWorker:
+        """The next message; until it comes, work ahead."""
+        while not self._pipe.poll() and self._artist.prepare():
+            pass
+        return self._receive()
 
     def _receive(self) -> ToWorker:
         message: ToWorker = messages.decode_to_worker(self._pipe.recv_bytes())
@@ -119,14 +130,16 @@ class _Artist:
     def forget(self, key: str) -> None:
         self._textures.forget(key)
 
+    def prepare(self) -> bool:
+        return self._textures.prepare(AHEAD_S)
+
     def draw(self, job: Job, check: Callable[[], None]) -> tuple[Drawn, Any]:
         started = time.perf_counter()
-        volume = self._textures.get(job.source)
+        draft = job.volume is not None and job.volume.draft
+        volume = self._textures.get(job.source, DRAFT_UPLOAD_S if draft else None, check)
         ready = volume.slices_ready
         updated = time.perf_counter()
-        draft = False
         if job.volume is not None:
-            draft = job.volume.draft
             pixels = self._raycaster.volume(volume, job.volume, None if draft else check)
         elif job.plane is not None:
             pixels = self._raycaster.plane(volume, job.plane, check)

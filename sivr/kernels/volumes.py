@@ -62,18 +62,28 @@ def half_with_gradient(voxels: Array, limit: int) -> npt.NDArray[np.int16]:
 
 @numba.njit(nogil=True, cache=True)
 def _reduce_slice(image, rows, columns, out):  # type: ignore[no-untyped-def]
-    line = np.empty(out.shape[1], np.float64)
+    width = image.shape[1]
+    line = np.empty(width, np.float32)
+    whole = width // columns
     for row in range(out.shape[0]):
         top, bottom = row * rows, min((row + 1) * rows, image.shape[0])
-        line[:] = 0.0
+        line[:] = np.float32(0.0)
+        # Whole rows first: this loop runs over neighbors and is vectorized.
         for source in range(top, bottom):
-            for column in range(out.shape[1]):
-                left, right = column * columns, min((column + 1) * columns, image.shape[1])
-                for n in range(left, right):
-                    line[column] += image[source, n]
-        for column in range(out.shape[1]):
-            width = min((column + 1) * columns, image.shape[1]) - column * columns
-            out[row, column] = np.round(line[column] / ((bottom - top) * width))
+            values = image[source]
+            for column in range(width):
+                line[column] += np.float32(values[column])
+        scale = np.float32(1.0) / np.float32((bottom - top) * columns)
+        for column in range(whole):
+            total = line[column * columns]
+            for n in range(column * columns + 1, (column + 1) * columns):
+                total += line[n]
+            out[row, column] = np.rint(total * scale)
+        if whole < out.shape[1]:
+            total = line[whole * columns]
+            for n in range(whole * columns + 1, width):
+                total += line[n]
+            out[row, whole] = np.rint(total / np.float32((bottom - top) * (width - whole * columns)))
 
 
 @numba.njit(nogil=True, cache=True)

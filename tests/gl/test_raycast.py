@@ -93,9 +93,7 @@ METHODS: dict[str, Any] = {"maximum_ip": np.max, "minimum_ip": np.min, "average_
 
 @pytest.mark.parametrize("orientation", "aprlhf")
 @pytest.mark.parametrize("method", METHODS)
-def test_projections_equal_numpy(
-    bench: Any, draw: Any, method: Any, orientation: Orientation
-) -> None:
+def test_projections_equal_numpy(bench: Any, draw: Any, method: Any, orientation: Orientation) -> None:
     voxels = noise((21, 34, 45))
     viewpoint, width, height = aligned(orientation, voxels.shape)
     window = Window(900, 3800)
@@ -296,6 +294,27 @@ def test_a_draft_is_like_the_finished_picture(bench: Any, draw: Any) -> None:
     draft = draw(made, VolumeView(**{**_fields(view), "draft": True}))
     assert draft.shape == done.shape
     assert psnr(draft, done) > 24
+
+
+def test_drafts_from_half_resolution_are_like_it_too(bench: Any) -> None:
+    from sivr.gl.raycast import Raycaster
+    from sivr.gl.textures import TextureCache
+
+    for affine in (np.diag([1.0, 1, 2, 1]), SHEARED):
+        textures = TextureCache(64 << 20)
+        volume = textures.get(bench(blobs(), affine).source)
+        caster = Raycaster(textures)
+        view = VolumeView("volume_rendered", OBLIQUE, 80, 72, 80.0, transfer_function=RAMP)
+        draft = VolumeView(**{**_fields(view), "draft": True})
+        assert volume.half is None
+        before = caster.volume(volume, draft)
+        while textures.prepare(0.001):
+            pass
+        assert volume.half is not None
+        after = caster.volume(volume, draft)
+        assert (before != after).any()
+        assert psnr(after, caster.volume(volume, view)) > 24
+        textures.clear()
 
 
 def _fields(view: VolumeView) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def shown(textures: Any, made: Any, method: str = "maximum_ip") -> Any:
 
     volume = textures.get(made.source)
     depth, rows, columns = made.voxels.shape
-    fk, fj, fi = volume.factors
+    _, fj, fi = volume.factors
     center = ((columns // fi * fi - 1) / 2, (rows // fj * fj - 1) / 2, (depth - 1) / 2)
     view = VolumeView(
         method, viewpoint_for("f", center, 500.0), columns // fi, rows // fj, float(rows // fj * fj),
@@ -57,6 +57,38 @@ def test_slices_appear_and_the_nearest_stands_in(bench: Any) -> None:
     assert np.abs(shown(textures, made) - grey(voxels.max(axis=0))).max() <= 1
     assert volume.complete and (volume._shown == np.arange(16)).all()
     assert volume.update() == 0
+
+
+def test_in_little_time_a_coarse_volume_comes_first(bench: Any) -> None:
+    voxels = rng.integers(0, 1000, (64, 8, 9)).astype(np.int16)
+    made = bench(voxels)
+    textures = cache()
+    volume = textures.get(made.source, limit_s=0.0)
+    assert volume.slices_ready == 4 and set(volume._shown) == {0, 16, 32, 48}
+    while textures.prepare(0.001):
+        assert volume.slices_ready > 4
+    assert volume.complete and volume.half is not None
+    assert np.abs(shown(textures, made) - grey(voxels.max(axis=0))).max() <= 1
+
+
+def test_a_canceled_upload_goes_on_later(bench: Any) -> None:
+    from sivr.errors import Canceled
+
+    voxels = rng.integers(0, 1000, (64, 8, 9)).astype(np.int16)
+    made = bench(voxels)
+    textures = cache()
+    calls = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Canceled("nobody waits")
+
+    with pytest.raises(Canceled):
+        textures.get(made.source, check=check)
+    volume = textures.get(made.source, limit_s=0.0)
+    assert 3 <= volume.slices_ready < 64
+    assert np.abs(shown(textures, made) - grey(voxels.max(axis=0))).max() <= 1
 
 
 def test_axes_beyond_the_limit_are_reduced(bench: Any) -> None:

@@ -40,9 +40,7 @@ def test_the_first_usable_folder_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     assert good.stat().st_mode & 0o077 == 0, "what lies there is executed"
 
 
-def test_a_folder_that_others_may_write_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)

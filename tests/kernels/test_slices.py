@@ -16,7 +16,7 @@ rng = np.random.default_rng(3)
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", ">i2", ">u2"])
 def test_lookup_of_every_type(dtype: str) -> None:
     info = np.iinfo(np.dtype(dtype))
-    table = rng.integers(0, 256, 256 ** info.dtype.itemsize).astype(np.uint8)
+    table = rng.integers(0, 256, 256**info.dtype.itemsize).astype(np.uint8)
     values = rng.integers(info.min, info.max, (31, 17), endpoint=True).astype(dtype)
     values[0, :2] = info.min, info.max
     want = table[values.astype(np.int64) - info.min]
