@@ -9,6 +9,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from sivr.dicom.read import read_header
 from sivr.errors import Invalid, SivrError
@@ -127,6 +128,19 @@ class Indexer:
                     await asyncio.wait_for(wake.wait(), IDLE_S)
                 except TimeoutError:
                     continue
+
+
+def is_gone(worker: str) -> bool:
+    """Whether a worker by that name ran on this host in a process that has ended.
+
+    A former process with our own number (in containers it is always the same) is gone too: nothing of
+    ours has begun when this is asked.
+    """
+    host, _, rest = worker.partition("/")
+    number = rest.partition("/")[0]
+    if host != socket.gethostname() or not number.isdigit():
+        return False
+    return int(number) == os.getpid() or not Path(f"/proc/{number}").exists()
 
 
 @asynccontextmanager

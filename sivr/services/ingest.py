@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sivr.services.indexing import Indexer, running
+from sivr.services.indexing import Indexer, is_gone, running
 from sivr.services.judging import Judge
 from sivr.services.outbox import Institution, OutboxSender
 from sivr.services.sweeping import Sweeper
@@ -61,6 +61,9 @@ async def open_ingest(
         inbox = await asyncio.to_thread(Inbox, folder / "inbox")
         uploads, queue = Uploads(database), Queue(database)
         index, outbox = Index(database), Outbox(database)
+        # A killed node comes back at once, and need not wait until its own leases run out.
+        await queue.take_from(is_gone)
+        await outbox.forget_leases()
         sweeper = Sweeper(uploads, inbox, blobs, unfinished_s)
         await stack.enter_async_context(_task(sweeper.run()))
         tell = asyncio.Event()

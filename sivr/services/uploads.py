@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from sivr.errors import Conflict, Exhausted, Forbidden, NotFound, TooLarge
+from sivr.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, TooLarge
 from sivr.model.ingest import FileResult, NewUpload, Upload, UploadCounts, UploadState
 from sivr.model.people import Actor, Grant
 from sivr.services.archives import ArchiveLimits
 from sivr.services.judging import Judge
 from sivr.services.threads import finished
 from sivr.store.audit import By
-from sivr.store.inbox import Digest, Inbox, Part, size_of
+from sivr.store.inbox import Digest, Inbox, Part
 from sivr.store.uploads import Uploads
 
 log = logging.getLogger("sivr.uploads")
@@ -41,6 +41,7 @@ class _Reception:
         self.judging: asyncio.Task[FileResult] | None = None
         self.over = asyncio.Event()
         self.canceled = False
+        self.part: Part | None = None
 
 
 class UploadService:
@@ -114,7 +115,7 @@ class UploadService:
                 raise Conflict("This upload was canceled.")
             self._require_allowed(max(total or 0, (offset or 0) + (length or 0)))
             await self._require_room(length or 0)
-            digest = await self._write(path, body, offset, total)
+            digest = await self._write(path, body, offset, total, mine)
             by = By(actor.id, address)
             mine.judging = asyncio.create_task(self._conclude(upload, file_id, name, path, digest, by, mine))
             # The file is complete: what becomes of it no longer depends on its sender.
@@ -183,12 +184,16 @@ class UploadService:
     def _leave(self, key: tuple[str, str], mine: _Reception) -> None:
         if self._receptions.get(key) is mine:
             del self._receptions[key]
+        if mine.part is not None:
+            mine.part.release()
         mine.over.set()
         if mine.judging is not None and mine.judging.done() and not mine.judging.cancelled():
             # Looked at, so that nobody is told of an error that its sender did not wait for.
             mine.judging.exception()
 
-    def _require_allowed(self, size_bytes: int) -> None:
+    def _require_allowed(self, size_bytes: int, total: int | None = None) -> None:
+        if total is not None and size_bytes > total:
+            raise Invalid(f"More than the {total} bytes that Upload-Length announced have come.")
         if size_bytes > self._limits.file_bytes:
             raise TooLarge(f"A file may have {self._limits.file_bytes // 1_000_000} MB at most here.")
 
@@ -198,19 +203,19 @@ class UploadService:
             raise Exhausted("This node has no room for more at present; nothing was stored.")
 
     async def _write(
-        self, path: Path, body: AsyncIterator[bytes], offset: int | None, total: int | None
+        self, path: Path, body: AsyncIterator[bytes], offset: int | None, total: int | None, mine: _Reception
     ) -> Digest:
-        here = await asyncio.to_thread(size_of, path)
-        if offset is not None and offset != here:
-            raise Conflict(
-                f"The file goes on at byte {here}, not at {offset}.", {"reason": "offset", "offset": here}
-            )
-        part = await finished(Part, path, offset or 0)
+        def open_part() -> None:
+            mine.part = Part(path, offset)
+
+        await finished(open_part)
+        part = mine.part
+        assert part is not None
         pieces: list[bytes] = []
         waiting = 0
         try:
             async for piece in body:
-                self._require_allowed(part.size + waiting + len(piece))
+                self._require_allowed(part.size + waiting + len(piece), total)
                 pieces.append(piece)
                 waiting += len(piece)
                 if waiting >= _WRITE_BYTES:
@@ -218,9 +223,13 @@ class UploadService:
                     full, pieces, waiting = pieces, [], 0
                     await finished(part.write, full)
                     await self._require_room()
+        except (Invalid, TooLarge):
+            # What is too long is of no use to anybody, and must not fill the disk.
+            await finished(path.unlink, True)
+            raise
         finally:
             # Also when the line broke: what arrived need not be sent again.
-            digest = await finished(part.close, pieces)
+            digest = await finished(part.finish, pieces)
         if total is not None and digest.size_bytes != total:
             raise Conflict(
                 f"{digest.size_bytes} of {total} bytes have arrived.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._durable: set[Path] = set()
+        self._moving = threading.Lock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -42,9 +44,9 @@ class Blobs:
             self._make_durable(target.parent)
             # Also over the same object: its age starts anew, so that no sweeper takes it for abandoned.
             os.utime(path)
-            path.replace(target)
+            with self._moving:
+                path.replace(target)
             _sync_folder(target.parent)
-            _sync_folder(path.parent)
         except OSError as error:
             raise disk_error(error) from error
 
@@ -110,10 +112,12 @@ class Blobs:
     def remove_old(self, sha256: str, older_than_s: float) -> bool:
         """Remove the object if it is still that old; whether it was."""
         path = self._path(sha256)
-        if _modified(path) > time.time() - older_than_s:
-            return False
-        path.unlink(missing_ok=True)
-        return True
+        # An object that is being stored again meanwhile is young again, and stays.
+        with self._moving:
+            if _modified(path) > time.time() - older_than_s:
+                return False
+            path.unlink(missing_ok=True)
+            return True
 
     def free_bytes(self) -> int:
         """Room left where the objects lie."""

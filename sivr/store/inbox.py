@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -14,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from sivr.errors import Exhausted, Invalid, Unavailable
+from sivr.errors import Conflict, Exhausted, Invalid, Unavailable
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CHUNK = 1 << 20
+_TRIES = 20
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -30,40 +33,36 @@ class Digest(msgspec.Struct, frozen=True):
 
 
 class Part:
-    """One file being received, opened for appending at ``offset``. Blocking: for threads, one at a time.
+    """One file being received, opened for appending at ``offset``; None begins it anew.
 
-    Whatever fails, the file holds the first bytes of what was sent and nothing else, so that the sender may
-    go on from its size. Raises Unavailable when what had arrived is gone.
+    Blocking: for threads, one at a time. Nobody else, in this process or another, opens the file until
+    ``release``: what was hashed is what lies there. Whatever fails, the file holds the first bytes of what
+    was sent and nothing else, so that the sender may go on from its size. Raises Conflict with the right
+    offset, Unavailable while somebody else has the file.
     """
 
-    def __init__(self, path: Path, offset: int) -> None:
+    def __init__(self, path: Path, offset: int | None) -> None:
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size = 0
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not offset:
-                # Never write into a file that may have got a second name: make a new one.
-                path.unlink(missing_ok=True)
-            flags = os.O_RDWR | os.O_CLOEXEC | (0 if offset else os.O_CREAT | os.O_EXCL)
-            # Not buffered: a buffer that could not be written would be written again on closing.
-            self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
-        except FileNotFoundError as error:
-            raise _gone() from error
+            self._file = _open_alone(path, anew=offset is None)
         except OSError as error:
             raise disk_error(error) from error
         try:
+            here = os.fstat(self._file.fileno()).st_size
+            if offset is not None and offset != here:
+                raise Conflict(
+                    f"The file goes on at byte {here}, not at {offset}.", {"reason": "offset", "offset": here}
+                )
             # What arrived earlier is hashed again: the hash states of a crashed process are gone.
-            while self.size < offset:
-                piece = self._file.read(min(_CHUNK, offset - self.size))
-                if not piece:
-                    raise _gone()
+            while piece := self._file.read(_CHUNK):
                 self._count(piece)
-            self._file.truncate(self.size)
         except OSError as error:
             self._file.close()
             raise disk_error(error) from error
-        except Unavailable:
+        except Conflict:
             self._file.close()
             raise
 
@@ -78,19 +77,22 @@ class Part:
         except OSError as error:
             raise disk_error(error) from error
 
-    def close(self, pieces: Iterable[bytes] = ()) -> Digest:
+    def finish(self, pieces: Iterable[bytes] = ()) -> Digest:
         """Append the last pieces, put everything on disk, tell the hashes; raises Exhausted."""
         try:
-            with self._file:
-                try:
-                    self.write(pieces)
-                finally:
-                    # Half a piece may have been written before the disk was full.
-                    self._file.truncate(self.size)
-                    os.fsync(self._file.fileno())
+            try:
+                self.write(pieces)
+            finally:
+                # Half a piece may have been written before the disk was full.
+                self._file.truncate(self.size)
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise disk_error(error) from error
         return Digest(self._sha256.hexdigest(), self._md5.hexdigest(), self.size)
+
+    def release(self) -> None:
+        """Others may have the file."""
+        self._file.close()
 
     def _count(self, piece: bytes) -> None:
         self._sha256.update(piece)
@@ -179,5 +181,35 @@ def disk_error(error: OSError) -> Exhausted | Unavailable:
     return Unavailable(f"The data folder does not answer: {error.strerror}.")
 
 
-def _gone() -> Unavailable:
-    return Unavailable("The part of the file that had arrived is gone; please send it again.")
+def _open_alone(path: Path, *, anew: bool) -> io.FileIO:
+    for _ in range(_TRIES):
+        # Not buffered: a buffer that could not be written would be written again on closing.
+        file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            facts = os.fstat(file.fileno())
+            if _is_still(path, facts):
+                # Never begin anew in a file that may have got a second name: make a new one.
+                if not anew or (facts.st_size == 0 and facts.st_nlink == 1):
+                    return file
+                path.unlink(missing_ok=True)
+        except BlockingIOError as error:
+            file.close()
+            raise _busy() from error
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    raise _busy()
+
+
+def _is_still(path: Path, facts: os.stat_result) -> bool:
+    """Whether the name still means the opened file, which its former holder may have moved."""
+    try:
+        return os.path.samestat(path.stat(), facts)
+    except FileNotFoundError:
+        return False
+
+
+def _busy() -> Unavailable:
+    return Unavailable("The file is being received from another sender; please try again in a moment.")

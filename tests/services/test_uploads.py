@@ -393,7 +393,8 @@ async def test_a_new_file_never_writes_into_an_old_one(tmp_path: Path) -> None:
     blob = tmp_path / "blob"
     blob.write_bytes(b"stored")
     (tmp_path / "part").hardlink_to(blob)
-    part = Part(tmp_path / "part", 0)
-    part.close([b"new"])
+    part = Part(tmp_path / "part", None)
+    part.finish([b"new"])
+    part.release()
     assert blob.read_bytes() == b"stored"
     assert (tmp_path / "part").read_bytes() == b"new"
