@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +40,9 @@ def executable() -> Path:
     options = ["--noconfirm", "--clean", "--onefile", "--name", "sivr", "--log-level", "WARN"]
     options += ["--distpath", str(DIST), "--workpath", str(ROOT / "build"), "--specpath", str(ROOT / "build")]
     options += ["--collect-data", "sivr"]
+    # Migrations are read as files, which counts as data although they are Python.
+    migrations = "sivr/store/migrations"
+    options += ["--add-data", f"{ROOT / migrations}:{migrations}"]
     for name in SUBMODULES:
         options += ["--collect-submodules", name]
     for name in METADATA:
@@ -59,12 +63,32 @@ def zipapp() -> Path:
     return target
 
 
+def try_out(command: list[str], port: int) -> None:
+    """Install, start and smoke-test what was built, in a folder of its own."""
+    password = "only for this try"  # noqa: S105
+    with tempfile.TemporaryDirectory() as scratch:
+        file = f"{scratch}/site/sivr.yaml"
+        run(*command, "init", f"{scratch}/site", "--host", "localhost", "--port", str(port))
+        user = ["user", "add", "--config", file, "--login", "try", "--role", "physician"]
+        user += ["--institution", "institution", "--password-stdin"]
+        subprocess.run([*command, *user], check=True, input=password.encode())
+        serving = subprocess.Popen([*command, "run", "--config", file], stderr=subprocess.DEVNULL)
+        try:
+            smoke = [*command, "smoke", f"https://localhost:{port}", "--login", "try", "--password-stdin"]
+            smoke += ["--ca", f"{scratch}/site/ca/ca.pem", "--wait", "120"]
+            subprocess.run(smoke, check=True, input=password.encode())
+        finally:
+            serving.terminate()
+            serving.wait(60)
+
+
 def main() -> None:
     """Build and try."""
     DIST.mkdir(exist_ok=True)
-    for built in (executable(), zipapp()):
+    for port, built in ((18470, executable()), (18471, zipapp())):
         first = [sys.executable] if built.suffix == ".pyz" else []
         run(*first, str(built), "--version")
+        try_out([*first, str(built)], port)
         print(f"{built.relative_to(ROOT)}: {built.stat().st_size / 1e6:.0f} MB")
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sivr import codec
 from sivr.errors import Invalid, SivrError, Unavailable
-from sivr.peers import Answer, Visitor, open_client
+from sivr.peers import Answer, Client, Visitor, open_client
 
 PATIENT = {
     "family_name": "Smoke",
@@ -41,6 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     found.add_argument("url", metavar="URL", help="address of the web role, e.g. https://localhost:8443")
     found.add_argument("--login", required=True, help="a physician who may store at an institution")
     found.add_argument("--password-stdin", action="store_true")
+    found.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait so long for it to start")
     found.add_argument("--ca", type=Path, metavar="FILE", help="PEM file of the authority to trust")
     found.set_defaults(run=run)
 
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         password = os.environ.get("SIVR_PASSWORD") or getpass.getpass(f"Password of {options.login}: ")
     try:
-        asyncio.run(smoke(options.url, options.login, password, options.ca, print))
+        asyncio.run(smoke(options.url, options.login, password, options.ca, print, options.wait))
     except StepFailed as error:
         print(f"FAILED {error}", file=sys.stderr)
         return 1
@@ -115,6 +116,17 @@ async def smoke(url: str, login: str, password: str, ca: Path | None, say: Calla
         path = f"/series/{series['series_uid']}/rendered3d"
         await steps.do("volume", _complete(visitor, node, study, path, volume), _told_picture)
         await steps.do("log out", visitor.log_out(), lambda _: "")
+
+
+async def _answering(client: Client, url: str, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        try:
+            await client.ask("GET", f"{url.rstrip('/')}/config.json")
+        except Unavailable:
+            await asyncio.sleep(0.5)
+        else:
+            return
 
 
 async def _own_institution(visitor: Visitor, user: dict[str, Any]) -> dict[str, Any]:
