@@ -110,7 +110,9 @@ export class UploadCard extends View {
       return item.state === "waiting" ? 3 : 4;
     };
     const ordered = batch.items.map((item) => ({ item, rank: rank(item) })).sort((a, b) => a.rank - b.rank);
-    const chosen = ordered.slice(0, SHOWN).map(({ item }) => item);
+    // Whatever went wrong is always listed by name, however long the list becomes.
+    const wrong = ordered.filter((one) => one.rank <= 1).length;
+    const chosen = ordered.slice(0, Math.max(SHOWN, wrong)).map(({ item }) => item);
     const keep = new Set(chosen);
     for (const [item, { row }] of this.#rows) {
       if (keep.has(item)) continue;
