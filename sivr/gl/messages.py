@@ -96,6 +96,12 @@ class Rendered(msgspec.Struct, frozen=True):
     slices_total: int = 0
     draft: bool = False
 
+    @property
+    def reduced_by(self) -> str:
+        """Voxels averaged into one along columns, rows and slices, e.g. 2 x 1 x 1; empty when none are."""
+        k, j, i = self.reduced
+        return "" if (k, j, i) == (1, 1, 1) else f"{i} x {j} x {k}"
+
 
 ToWorker = Job | Cancel | Forget | Stop
 FromWorker = Hello | Refusal | Failed | Drawn

@@ -213,7 +213,7 @@ class VolumeService:
             complete=rendered.complete,
             timing_ms=timing,
             quality=given.quality or codec.JPEG_QUALITY,
-            warnings=_broken(series),
+            warnings=(*_broken(series), *_reduced(rendered)),
         )
 
     def _size(self, given: Parameters) -> tuple[int, int]:
@@ -261,6 +261,12 @@ def _broken(series: OpenSeries) -> tuple[str, ...]:
     if not count:
         return ()
     return (f"{count} of {series.total} slices cannot be decoded and are empty in this volume.",)
+
+
+def _reduced(rendered: Rendered) -> tuple[str, ...]:
+    if not rendered.reduced_by:
+        return ()
+    return (f"This volume is larger than the device can hold; it is shown from {rendered.reduced_by} means.",)
 
 
 def volumetric_metadata(view: VolumeView | PlaneView) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Golden pictures of a made-up body, each with what must be seen in it.
 
-``SIVR_GOLDEN=write pytest tests/gl/test_golden.py`` draws them anew; look at every one before it is committed.
+``SIVR_GOLDEN=write pytest tests/gl/test_golden.py`` draws them anew.
+Look at every one before it is committed.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ ALIKE_DB = 38.0
 
 
 def torso() -> np.ndarray[Any, Any]:
-    """In HU, voxels of 1 x 1 x 2 mm: skin around tissue, a spine behind, one bright organ on the patient's left, a
-    fist of bone at the right hand, and a plate in front of the belly."""
+    """In HU, voxels of 1 x 1 x 2 mm: tissue with a spine behind, one bright organ on the patient's left, a fist
+    of bone at the right hand, and a plate in front of the belly."""
     k, j, i = np.mgrid[:60, :96, :96].astype(float)
     k *= 2
     voxels = np.full(k.shape, -1000.0)
@@ -67,7 +68,7 @@ def front(preset: str, **options: Any) -> VolumeView:
 PICTURES: dict[str, tuple[VolumeView | PlaneView, str]] = {
     "bone-front": (
         front("ct-bone"),
-        "The spine upright in the middle, the plate before it below, the fist on the left (the patient's right).",
+        "The spine upright in the middle, the plate before it, the fist on the left (the patient's right).",
     ),
     "skin-turned": (
         front("ct-skin", viewpoint=turned(viewpoint_for("a", CENTER, 300.0), 0.7, 0.25)),
