@@ -81,10 +81,13 @@ class _Steps:
         return result
 
 
-async def smoke(url: str, login: str, password: str, ca: Path | None, say: Callable[[str], None]) -> None:
-    """All steps; raises StepFailed."""
+async def smoke(
+    url: str, login: str, password: str, ca: Path | None, say: Callable[[str], None], wait_s: float = 0.0
+) -> None:
+    """All steps; raises StepFailed. ``wait_s`` is how long the installation may take to answer at all."""
     steps = _Steps(say)
     async with open_client(ca) as client:
+        await _answering(client, url, wait_s)
         visitor = Visitor(client, url)
         user = await steps.do("log in", visitor.log_in(login, password), lambda one: str(one["name"]))
         institution = await steps.do(
