@@ -28,8 +28,8 @@ ALIKE_DB = 38.0
 
 
 def torso() -> np.ndarray[Any, Any]:
-    """In HU, voxels of 1 x 1 x 2 mm: tissue with a spine behind, one bright organ on the patient's left, a fist
-    of bone at the right hand, and a plate in front of the belly."""
+    """In HU, voxels of 1 x 1 x 2 mm: tissue with a spine behind, one bright organ on the patient's left, a
+    fist of bone at the right hand, and a plate in front of the belly."""
     k, j, i = np.mgrid[:60, :96, :96].astype(float)
     k *= 2
     voxels = np.full(k.shape, -1000.0)
