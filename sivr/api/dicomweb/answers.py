@@ -18,7 +18,8 @@ IMAGING = web.AppKey("sivr.imaging", Imaging)
 
 CACHE_CONTROL = "private, max-age=300"
 """Pictures may be shown again for five minutes without asking; shared caches keep nothing."""
-MAX_UID_LENGTH = 64
+MAX_UID_LENGTH = 96
+"""PS3.5 9.1 ends at 64 characters; some writers go on a little, and reading takes what they wrote."""
 MAX_FRAMES = 4096
 BOUNDARY = "sivr-picture-part"
 
