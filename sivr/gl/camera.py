@@ -31,9 +31,7 @@ class Rays(msgspec.Struct, frozen=True):
     """3x3: gradient per texel to gradient per mm, LPS (transposed inverse of the affine)."""
 
 
-def rays(
-    viewpoint: Viewpoint, width: int, height: int, height_mm: float, lps_from_texel: Array
-) -> Rays:
+def rays(viewpoint: Viewpoint, width: int, height: int, height_mm: float, lps_from_texel: Array) -> Rays:
     """The rays of a picture through a volume whose texel (i, j, k) + 0.5 are voxel centers.
 
     ``lps_from_texel`` 4x4. Raises Invalid for a degenerate camera or affine.

@@ -345,4 +345,3 @@ def _rendered(answer: Drawn, body: bytes, queue_ms: float) -> Rendered:
 def _fail(order: _Order, error: SivrError) -> None:
     if not order.future.done():
         order.future.set_exception(error)
-

@@ -87,5 +87,3 @@ def _compile(kind: Any, text: str, name: str) -> Any:
         message = log.decode(errors="replace") if isinstance(log, bytes) else str(log)
         raise Unavailable(f"The shader {name} does not compile on this machine: {message.strip()[:500]}")
     return shader
-
-

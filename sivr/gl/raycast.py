@@ -189,9 +189,7 @@ class Raycaster:
 
     def _upload_table(self, colors: npt.NDArray[np.float32]) -> None:
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._table)
-        GL.glTexImage2D(
-            GL.GL_TEXTURE_2D, 0, GL.GL_RGBA32F, ENTRIES, 1, 0, GL.GL_RGBA, GL.GL_FLOAT, colors
-        )
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA32F, ENTRIES, 1, 0, GL.GL_RGBA, GL.GL_FLOAT, colors)
         for name, value in (
             (GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR),
             (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
@@ -263,4 +261,3 @@ def _floor(volume: VolumeTexture, window: Window, largest: bool) -> float:
     end = center - width / 2 if largest == (slope > 0) else center + width / 2
     scale, offset = volume.value_scale
     return (end - offset) / scale
-

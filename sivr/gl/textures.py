@@ -43,9 +43,7 @@ class Format(msgspec.Struct, frozen=True):
 FORMATS: dict[str, Format] = {
     "uint8": Format("uint8", int(GL.GL_R8), int(GL.GL_RED), int(GL.GL_UNSIGNED_BYTE), 255.0),
     "uint16": Format("uint16", int(GL.GL_R16), int(GL.GL_RED), int(GL.GL_UNSIGNED_SHORT), 65535.0),
-    "int16": Format(
-        "int16", int(GL.GL_R16_SNORM), int(GL.GL_RED), int(GL.GL_SHORT), 32767.0, -32768
-    ),
+    "int16": Format("int16", int(GL.GL_R16_SNORM), int(GL.GL_RED), int(GL.GL_SHORT), 32767.0, -32768),
     "float32": Format("float32", int(GL.GL_R32F), int(GL.GL_RED), int(GL.GL_FLOAT), 1.0, -(10**9)),
 }
 HALF = Format("int16", int(GL.GL_RGBA16_SNORM), int(GL.GL_RGBA), int(GL.GL_SHORT), 32767.0)
@@ -299,9 +297,7 @@ class VolumeTexture:
             last = min(first + HALF_LAYERS, layers)
             # One layer more on each side for the gradient.
             begin, end = max(first - 1, 0), min(last + 1, layers)
-            voxels = np.stack(
-                [self._texture_slice(k) for k in range(2 * begin, min(2 * end, self.shape[0]))]
-            )
+            voxels = np.stack([self._texture_slice(k) for k in range(2 * begin, min(2 * end, self.shape[0]))])
             values = half_with_gradient(voxels, int(self.format.limit))[first - begin : last - begin]
             GL.glBindTexture(GL.GL_TEXTURE_3D, self._half)
             GL.glTexSubImage3D(
@@ -457,7 +453,5 @@ def distance_texture(field: npt.NDArray[np.uint8]) -> int:
     depth, rows, columns = field.shape
     layout = Format("uint8", int(GL.GL_R8UI), int(GL.GL_RED_INTEGER), int(GL.GL_UNSIGNED_BYTE), 1.0)
     handle = _texture_3d((depth, rows, columns), layout, linear=False)
-    GL.glTexSubImage3D(
-        GL.GL_TEXTURE_3D, 0, 0, 0, 0, columns, rows, depth, layout.layout, layout.type, field
-    )
+    GL.glTexSubImage3D(GL.GL_TEXTURE_3D, 0, 0, 0, 0, columns, rows, depth, layout.layout, layout.type, field)
     return handle

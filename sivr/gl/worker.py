@@ -148,7 +148,5 @@ class _Artist:
         self._textures.trim()
         done = time.perf_counter()
         timing = {"update": (updated - started) * 1000, "draw": (done - updated) * 1000}
-        answer = Drawn(
-            job.id, pixels.shape, ready, len(volume.shared.ready), volume.factors, draft, timing
-        )
+        answer = Drawn(job.id, pixels.shape, ready, len(volume.shared.ready), volume.factors, draft, timing)
         return answer, np.ascontiguousarray(pixels).reshape(-1).data

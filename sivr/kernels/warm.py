@@ -16,7 +16,7 @@ def warm_up() -> None:
     """
     for dtype in DTYPES:
         voxels = np.zeros((4, 8, 8), dtype)
-        slices.lookup(voxels[0], np.zeros(256 ** voxels.itemsize, np.uint8))
+        slices.lookup(voxels[0], np.zeros(256**voxels.itemsize, np.uint8))
         low, high = bricks.volume_brick_ranges(voxels, 4)
         occupied = bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0)
         bricks.distance_field(occupied)

@@ -287,11 +287,9 @@ def _annotation(given: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 def _check_together(given: Parameters, resource: Resource) -> None:
     view = given.viewport
-    if resource != "rendered" and view is not None:
-        if (view.x, view.y, view.region_width, view.region_height) != (0.0, 0.0, None, None):
-            raise Invalid(
-                "A source region in viewport has no meaning here; give only the width and the height."
-            )
+    whole = view is None or (view.x, view.y, view.region_width, view.region_height) == (0.0, 0.0, None, None)
+    if resource != "rendered" and not whole:
+        raise Invalid("A source region in viewport has no meaning here; give only the width and the height.")
     viewpoint = (given.viewpointposition, given.viewpointlookat, given.viewpointup)
     if given.orientation is not None and any(part is not None for part in viewpoint):
         raise Invalid("The parameter orientation must not be combined with viewpoint parameters.")
@@ -366,7 +364,7 @@ def media_ranges(text: str) -> tuple[MediaRange, ...]:
 
 
 def choose_media_type(accept: Sequence[str], header: str, offered: Sequence[str]) -> str:
-    """The media type to answer with (PS3.18 8.7.8): the ``accept`` parameter, else the Accept header, else the default.
+    """The media type to answer with (PS3.18 8.7.8): ``accept``, else the Accept header, else the default.
 
     ``offered`` begins with the default, which also settles ties and wildcards. Raises NotAcceptable.
     """

@@ -19,7 +19,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Lut(msgspec.Struct, frozen=True):
-    """A lookup table of unsigned entries (PS3.3 C.11.1.1, C.11.2.1.1): ``values`` are uint16 little endian."""
+    """A table of unsigned entries (PS3.3 C.11.1.1, C.11.2.1.1): ``values`` are uint16 little endian."""
 
     first_mapped: int
     bits: int
@@ -65,7 +65,7 @@ class Modality(msgspec.Struct, frozen=True):
 
 
 class FrameDisplay(msgspec.Struct, frozen=True):
-    """Everything between stored values and the screen for one frame, the enhanced functional groups resolved."""
+    """Everything between stored values and the screen for one frame, functional groups resolved."""
 
     modality: Modality = Modality()
     windows: tuple[Window, ...] = ()

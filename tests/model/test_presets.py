@@ -19,7 +19,7 @@ def test_every_preset_is_a_transfer_function(name: str) -> None:
     assert points[0][4] == 0, "what is darkest is air"
     assert max(point[4] for point in points) > 0
     if preset.function.relative:
-        assert 0 <= values[0] and values[-1] <= 2
+        assert values[0] >= 0 and values[-1] <= 2
 
 
 def test_modalities_have_a_preset() -> None:
