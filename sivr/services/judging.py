@@ -15,10 +15,11 @@ from sivr.model.ingest import FileResult, Object, Upload
 from sivr.model.studies import InstanceHeader
 from sivr.services.archives import ArchiveLimits, Member, is_archive, unpack
 from sivr.services.threads import finished
+from sivr.store.acceptance import Verdict
 from sivr.store.audit import By
 from sivr.store.blobs import Blobs
 from sivr.store.inbox import disk_error
-from sivr.store.uploads import Uploads, Verdict
+from sivr.store.uploads import Uploads
 
 log = logging.getLogger("sivr.uploads")
 
@@ -47,7 +48,7 @@ class Judge:
         if await asyncio.to_thread(is_archive, path):
             return await self._archive(upload, path, base, by, go_on), False
         result = await self._single(upload, path, base, by, written=True)
-        return result, result.status == "stored"
+        return result, result.status in ("stored", "duplicate")
 
     async def _single(
         self, upload: Upload, path: Path, base: FileResult, by: By, *, written: bool

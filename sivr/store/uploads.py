@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -11,14 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sivr.errors import NotFound
 from sivr.model.ingest import FileResult, Object, Upload, UploadStudy
+from sivr.store.acceptance import Acceptance, Offer, Verdict, finish, verdicts_of
 from sivr.store.audit import By, record
 from sivr.store.database import Database
 from sivr.store.schema.columns import now
-from sivr.store.schema.render import accepted, message, study, upload, upload_file, upload_study
-from sivr.store.upsert import insert_for
+from sivr.store.schema.render import accepted, message, upload, upload_file, upload_study
 
 _HASHES_AT_ONCE = 500
-Verdict = Literal["stored", "duplicate", "other bytes", "other patient"]
 
 
 class Uploads:
@@ -26,6 +24,7 @@ class Uploads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._acceptance = Acceptance(database)
 
     async def create(self, made: Upload, by: By) -> None:
         """Open an upload."""
@@ -97,7 +96,7 @@ class Uploads:
         """Write down a file's fate where no object is accepted with it (refused, archive)."""
 
         async def work(connection: AsyncConnection) -> None:
-            await _finish(connection, upload_id, result)
+            await finish(connection, [(upload_id, result)])
 
         await self._database.write(work)
 
@@ -116,99 +115,13 @@ class Uploads:
     async def verdict(self, made: Object, owner: Upload) -> Verdict:
         """What ``accept`` would say at this moment."""
         async with self._database.connect() as connection:
-            return await _verdict(connection, made, owner)
+            return (await verdicts_of(connection, [(made, owner)]))[0]
 
     async def accept(self, made: Object, owner: Upload, result: FileResult | None, by: By) -> Verdict:
         """Take an object whose bytes are durable: the object, its message in the queue and the file's fate
-        in one transaction. ``result`` (None for an archive's member) is written when the object is stored.
+        in one transaction. ``result`` (None for an archive's member) is written for one that is stored or
+        known already, with the status that it has then.
 
-        Nothing but the verdict comes of an object that is there already or must be refused.
+        Nothing but the verdict comes of an object that must be refused.
         """
-
-        async def work(connection: AsyncConnection) -> Verdict:
-            moment = now()
-            claim = insert_for(connection, study).values(
-                study_uid=made.study_uid,
-                patient_id=owner.patient_id,
-                patient_issuer=owner.patient_issuer,
-                revision=0,
-                created_at=moment,
-            )
-            claimed = await connection.execute(claim.on_conflict_do_nothing().returning(study.c.study_uid))
-            new_study = claimed.one_or_none() is not None
-            taken = insert_for(connection, accepted).values(
-                **msgspec.structs.asdict(made), accepted_at=moment
-            )
-            found = await _verdict(connection, made, owner)
-            if found == "stored":
-                row = await connection.execute(
-                    taken.on_conflict_do_nothing().returning(accepted.c.instance_uid)
-                )
-                if row.one_or_none() is None:
-                    found = await _verdict(connection, made, owner)
-            if found == "stored":
-                await connection.execute(
-                    message.insert().values(
-                        instance_uid=made.instance_uid,
-                        study_uid=made.study_uid,
-                        sha256=made.sha256,
-                        attempts=0,
-                        available_at=moment,
-                        worker="",
-                        dead=False,
-                        reason="",
-                        changed_at=moment,
-                    )
-                )
-                await record(connection, by, "instance.store", made.instance_uid)
-            elif new_study:
-                # A refused object must not claim a study for its sender's patient.
-                await connection.execute(study.delete().where(study.c.study_uid == made.study_uid))
-            if found in ("stored", "duplicate"):
-                await _count(connection, owner.id, made.study_uid)
-            if found == "stored" and result is not None:
-                await _finish(connection, owner.id, result)
-            return found
-
-        return await self._database.write(work)
-
-
-async def _verdict(connection: AsyncConnection, made: Object, owner: Upload) -> Verdict:
-    holder = (
-        await connection.execute(
-            sa.select(study.c.patient_id, study.c.patient_issuer).where(study.c.study_uid == made.study_uid)
-        )
-    ).one_or_none()
-    if holder is not None and tuple(holder) != (owner.patient_id, owner.patient_issuer):
-        return "other patient"
-    known = await connection.scalar(
-        sa.select(accepted.c.sha256).where(accepted.c.instance_uid == made.instance_uid)
-    )
-    if known is None:
-        return "stored"
-    return "duplicate" if known == made.sha256 else "other bytes"
-
-
-async def _count(connection: AsyncConnection, upload_id: str, study_uid: str) -> None:
-    one = insert_for(connection, upload_study).values(upload_id=upload_id, study_uid=study_uid, instances=1)
-    await connection.execute(
-        one.on_conflict_do_update(
-            index_elements=["upload_id", "study_uid"],
-            set_={"instances": upload_study.c.instances + 1},
-        )
-    )
-
-
-async def _finish(connection: AsyncConnection, upload_id: str, result: FileResult) -> None:
-    row = insert_for(connection, upload_file).values(
-        upload_id=upload_id,
-        file_id=result.file_id,
-        result=msgspec.json.encode(result),
-        finished_at=now(),
-    )
-    await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["upload_id", "file_id"],
-            set_={"result": row.excluded.result, "finished_at": row.excluded.finished_at},
-        )
-    )
+        return await self._acceptance.accept(Offer(made, owner, result, by))
