@@ -47,6 +47,8 @@ def test_orientation_letters_and_facts_over_the_picture(enter: Enter, read_patie
     user = _read(enter, read_patient)
     letters = {side: user.page.inner_text(f".letter.{side}") for side in ("left", "right", "top", "bottom")}
     assert letters == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
+    for side in letters:
+        expect(user.page.locator(f".letter.{side}")).to_be_visible()
     expect(user.page.locator(".corner.tl")).to_contain_text("Reader, Rhea")
     expect(user.page.locator(".scale")).to_contain_text("cm")
     user.page.keyboard.press("h")
