@@ -24,6 +24,7 @@ log = logging.getLogger("sivr.indexing")
 BATCH = 16
 LEASE_S = 60.0
 IDLE_S = 1.0
+GATHER_S = 0.1
 
 
 class Indexer:
@@ -125,9 +126,13 @@ class Indexer:
             if busy < BATCH:
                 wake.clear()
                 try:
-                    await asyncio.wait_for(wake.wait(), IDLE_S)
+                    # Not wait_for, which forgets that it was canceled when both happen at once.
+                    async with asyncio.timeout(IDLE_S):
+                        await wake.wait()
                 except TimeoutError:
                     continue
+                # Objects come in a stream; several in one COMMIT cost little more than one.
+                await asyncio.sleep(GATHER_S)
 
 
 def is_gone(worker: str) -> bool:

@@ -160,7 +160,9 @@ class OutboxSender:
             if not busy:
                 wake.clear()
                 try:
-                    await asyncio.wait_for(wake.wait(), IDLE_S)
+                    # Not wait_for, which forgets that it was canceled when both happen at once.
+                    async with asyncio.timeout(IDLE_S):
+                        await wake.wait()
                 except TimeoutError:
                     continue
             # Objects of one study come in a stream; several are told of at once.

@@ -23,6 +23,8 @@ from sivr.store.uploads import Uploads
 log = logging.getLogger("sivr.uploads")
 
 _WRITE_BYTES = 1 << 20
+_OWNERS = 1000
+"""Uploads whose owners are remembered; they never change."""
 
 
 class UploadLimits(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class UploadService:
         self._judge = judge
         self._limits = limits
         self._stored = stored
+        self._owners: dict[str, str] = {}
         self._receptions: dict[tuple[str, str], _Reception] = {}
 
     async def create(self, new: NewUpload, actor: Actor, grants: Iterable[Grant], address: str) -> str:
@@ -100,7 +103,10 @@ class UploadService:
         ``total`` the whole size, where the sender tells them. Without ``offset`` the file begins anew. Raises
         Conflict with the right offset, TooLarge, Exhausted, NotFound.
         """
-        upload = await self._own(upload_id, actor)
+        if self._owners.get(upload_id) != actor.id:
+            self._owners[(await self._own(upload_id, actor)).id] = actor.id
+            while len(self._owners) > _OWNERS:
+                del self._owners[next(iter(self._owners))]
         path = self._inbox.path(upload_id, file_id)
         key = (upload_id, file_id)
         while (older := self._receptions.get(key)) is not None:
@@ -108,7 +114,7 @@ class UploadService:
         # From here to the entry in the table nothing waits: two senders cannot both get in.
         mine = self._receptions[key] = _Reception()
         try:
-            known = await self._uploads.result(upload_id, file_id)
+            upload, known = await self._uploads.find(upload_id, file_id)
             if known is not None:
                 return known
             if upload.canceled or mine.canceled:
@@ -264,5 +270,6 @@ class UploadService:
         self._stored()
         if not written:
             await self._uploads.finish(upload.id, result)
-        await asyncio.to_thread(path.unlink, True)
+        if result.status != "stored":
+            await asyncio.to_thread(path.unlink, True)
         return result

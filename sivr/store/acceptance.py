@@ -101,6 +101,13 @@ class _Outrun(Exception):
 
 async def verdicts_of(connection: AsyncConnection, offers: Sequence[tuple[Object, Upload]]) -> list[Verdict]:
     """What becomes of these objects, one after the other."""
+    return (await _judge(connection, offers))[0]
+
+
+async def _judge(
+    connection: AsyncConnection, offers: Sequence[tuple[Object, Upload]]
+) -> tuple[list[Verdict], set[str]]:
+    """The verdicts, and the studies that were here before."""
     studies = {made.study_uid for made, _ in offers}
     uids = {made.instance_uid for made, _ in offers}
     holders = {
@@ -117,6 +124,7 @@ async def verdicts_of(connection: AsyncConnection, offers: Sequence[tuple[Object
             sa.select(accepted.c.instance_uid, accepted.c.sha256).where(accepted.c.instance_uid.in_(uids))
         )
     }
+    before = set(holders)
     found: list[Verdict] = []
     for made, owner in offers:
         mine = (owner.patient_id, owner.patient_issuer)
@@ -128,15 +136,16 @@ async def verdicts_of(connection: AsyncConnection, offers: Sequence[tuple[Object
             found.append("stored")
         else:
             found.append("duplicate" if known[made.instance_uid] == made.sha256 else "other bytes")
-    return found
+    return found, before
 
 
 async def _accept(connection: AsyncConnection, offers: Sequence[Offer]) -> list[Verdict]:
     moment = now()
-    verdicts = await verdicts_of(connection, [(one.made, one.owner) for one in offers])
+    verdicts, before = await _judge(connection, [(one.made, one.owner) for one in offers])
     stored = [one for one, verdict in zip(offers, verdicts, strict=True) if verdict == "stored"]
     if stored:
-        await _claim(connection, stored, moment)
+        if claims := [one for one in stored if one.made.study_uid not in before]:
+            await _claim(connection, claims, moment)
         new = [msgspec.structs.asdict(one.made) | {"accepted_at": moment} for one in stored]
         # In one order everywhere, so that two processes wait for each other in one direction only.
         new.sort(key=lambda row: str(row["instance_uid"]))

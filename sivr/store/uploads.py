@@ -62,6 +62,21 @@ class Uploads:
             body = await connection.scalar(query)
         return None if body is None else msgspec.json.decode(body, type=FileResult)
 
+    async def find(self, upload_id: str, file_id: str) -> tuple[Upload, FileResult | None]:
+        """An upload, and what was answered for a file of it if it is finished; raises NotFound."""
+        ours = sa.and_(upload_file.c.upload_id == upload.c.id, upload_file.c.file_id == file_id)
+        query = (
+            sa.select(*(upload.c[name] for name in Upload.__struct_fields__), upload_file.c.result)
+            .join_from(upload, upload_file, ours, isouter=True)
+            .where(upload.c.id == upload_id)
+        )
+        async with self._database.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound("There is no such upload.")
+        body = row.result
+        return Upload(*row[:-1]), None if body is None else msgspec.json.decode(body, type=FileResult)
+
     async def results(self, upload_id: str) -> list[FileResult]:
         """Results of all finished files, in the order they finished."""
         query = (
