@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
@@ -140,18 +141,17 @@ class UploadService:
     async def state(self, upload_id: str, actor: Actor, files: bool = True) -> UploadState:
         """The upload as it stands, on wish without the list of files; raises NotFound for those of others."""
         upload = await self._own(upload_id, actor)
-        results = await self._uploads.results(upload_id)
+        results = await self._uploads.results(upload_id) if files else ()
+        fates = results or await self._uploads.fates(upload_id)
         studies, pending, failed = await self._uploads.studies(upload_id)
-        single = [leaf for one in results for leaf in (one.members if one.status == "archive" else (one,))]
-        counts = {
-            status: sum(one.status == status for one in single)
-            for status in ("stored", "duplicate", "refused")
-        }
+        counts = Counter(
+            leaf.status for one in fates for leaf in (one.members if one.status == "archive" else (one,))
+        )
         return UploadState(
             id=upload_id,
-            files=tuple(results) if files else (),
+            files=tuple(results),
             counts=UploadCounts(counts["stored"], counts["duplicate"], counts["refused"], pending, failed),
-            bytes=sum(one.size_bytes for one in results),
+            bytes=sum(one.size_bytes for one in fates),
             studies=tuple(studies),
             indexed=pending == 0,
             canceled=upload.canceled,

@@ -107,7 +107,12 @@ class Index:
 
         Messages whose lease went to somebody else are left alone; how many were indexed is returned.
         """
-        by_id = {one.id: (one, pack(header), header) for one, header in done}
+
+        def packed() -> dict[int, tuple[Message, bytes, InstanceHeader]]:
+            return {one.id: (one, pack(header), header) for one, header in done}
+
+        # Headers of thousands of frames take their time.
+        by_id = await asyncio.to_thread(packed)
 
         async def work(connection: AsyncConnection) -> int:
             removed = await connection.execute(

@@ -189,3 +189,26 @@ async def test_dead_objects_are_told(uploads: Uploads, database: Database) -> No
     studies, waiting, failed = await uploads.studies(owner.id)
     assert (waiting, failed) == (2, 1)
     assert not studies[0].indexed
+
+
+async def test_results_and_fates(uploads: Uploads) -> None:
+    owner = await open_upload(uploads)
+    members = tuple(
+        FileResult(file_id=f"zip.{n}", name=f"member {n}", status="refused", size_bytes=n, reason="x" * 100)
+        for n in range(2000)
+    )
+    archive = FileResult(file_id="zip", name="a.zip", status="archive", size_bytes=7, members=members)
+    single = FileResult(file_id="one", name="a", status="refused", size_bytes=3, reason="This is no DICOM file.")
+    for result in (archive, single):
+        await uploads.finish(owner.id, result)
+    assert await uploads.results(owner.id) == [archive, single]
+    fates = await uploads.fates(owner.id)
+    assert [(one.status, one.size_bytes, len(one.members)) for one in fates] == [
+        ("archive", 7, 2000),
+        ("refused", 3, 0),
+    ]
+    assert await uploads.find(owner.id, "one") == (owner, single)
+    assert await uploads.find(owner.id, "two") == (owner, None)
+    with pytest.raises(NotFound):
+        await uploads.find("nothing", "one")
+    assert await uploads.fates("nothing") == []
