@@ -143,6 +143,8 @@ class Judge:
 
 def _header_of(path: Path) -> InstanceHeader:
     try:
+        if is_archive(path):
+            raise Invalid("An archive inside an archive is not opened; please send it by itself.")
         return read_header(path)
     except Invalid:
         raise

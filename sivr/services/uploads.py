@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from sivr.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, TooLarge
+from sivr.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from sivr.model.ingest import FileResult, NewUpload, Upload, UploadCounts, UploadState
 from sivr.model.people import Actor, Grant
 from sivr.services.archives import ArchiveLimits
@@ -58,6 +58,7 @@ class UploadService:
         self._judge = judge
         self._limits = limits
         self._stored = stored
+        self._stopping = False
         self._owners: dict[str, str] = {}
         self._receptions: dict[tuple[str, str], _Reception] = {}
 
@@ -120,6 +121,7 @@ class UploadService:
                 return known
             if upload.canceled or mine.canceled:
                 raise Conflict("This upload was canceled.")
+            self._require_running()
             self._require_allowed(max(total or 0, (offset or 0) + (length or 0)))
             await self._require_room(length or 0)
             digest = await self._write(path, body, offset, total, mine)
@@ -168,7 +170,9 @@ class UploadService:
         await asyncio.to_thread(self._inbox.remove, upload_id)
 
     async def settle(self) -> None:
-        """Wait until everything that has arrived is judged, e.g. because the node stops."""
+        """Wait until everything that has arrived is judged, because the node stops; an archive is left
+        between two members, and judged again from its start when its sender comes back."""
+        self._stopping = True
         while judging := [one.judging for one in self._receptions.values() if one.judging is not None]:
             await asyncio.wait(judging)
             # Their entries go by callbacks.
@@ -196,6 +200,10 @@ class UploadService:
         if mine.judging is not None and mine.judging.done() and not mine.judging.cancelled():
             # Looked at, so that nobody is told of an error that its sender did not wait for.
             mine.judging.exception()
+
+    def _require_running(self) -> None:
+        if self._stopping:
+            raise Unavailable("This node is stopping; please try again in a moment.")
 
     def _require_allowed(self, size_bytes: int, total: int | None = None) -> None:
         if total is not None and size_bytes > total:
@@ -264,6 +272,7 @@ class UploadService:
 
         def go_on() -> bool:
             self._stored()
+            self._require_running()
             return not reception.canceled
 
         result, written = await self._judge.file(upload, path, base, by, go_on)

@@ -48,7 +48,8 @@ async def test_before_and_after(database: Database, index: Index) -> None:
 
 
 async def test_what_is_not_there(index: Index) -> None:
-    assert await index.study("9") == await index.headers("1.2", "9") == await index.series_uids("9") == []
+    assert await index.study("9") == await index.headers("1.2", "9") == []
+    assert await index.series_uids("9") == []
     assert await index.instance("1.2", "1.2.1", "9") is None
     assert await index.revision("9") == 0
     assert not await index.indexing("9")
@@ -81,6 +82,7 @@ async def test_a_lost_lease_writes_nothing(database: Database, index: Index) -> 
 async def test_all_or_nothing(database: Database, index: Index) -> None:
     taken = await Queue(database).claim("w", 5, 60)
     done = [(one, a_header(one.instance_uid)) for one in taken]
+    row: dict[str, object]
     row = {"instance_uid": "1.2.1.3", "study_uid": "1.2", "series_uid": "1.2.1", "sha256": "", "md5": ""}
     row |= {"size_bytes": 0, "header": pack(done[2][1]), "indexed_at": now()}
     async with database.begin() as connection:

@@ -163,7 +163,8 @@ async def test_two_processes_accept_the_same_objects(database_url: str) -> None:
     async with Database(database_url, "render") as database:
         assert await rows(database, accepted) == await rows(database, message) == OBJECTS
         async with database.connect() as connection:
-            holders = dict((await connection.execute(sa.select(study.c.study_uid, study.c.patient_id))).all())
+            found = await connection.execute(sa.select(study.c.study_uid, study.c.patient_id))
+            holders = {row.study_uid: row.patient_id for row in found}
     for number, (first, second, third) in enumerate(zip(*said, strict=True)):
         holder = holders[f"1.{number % 7}"]
         if holder == "p1":
@@ -198,7 +199,7 @@ async def test_results_and_fates(uploads: Uploads) -> None:
         for n in range(2000)
     )
     archive = FileResult(file_id="zip", name="a.zip", status="archive", size_bytes=7, members=members)
-    single = FileResult(file_id="one", name="a", status="refused", size_bytes=3, reason="This is no DICOM file.")
+    single = FileResult(file_id="one", name="a", status="refused", size_bytes=3, reason="No DICOM file.")
     for result in (archive, single):
         await uploads.finish(owner.id, result)
     assert await uploads.results(owner.id) == [archive, single]
