@@ -38,7 +38,14 @@ PATIENTS = (
     {"family_name": "Müller", "given_name": "Jürgen", "sex": "M", "birth_date": "1981-07-02",
      "insurance_number": "DEMO-4", "insurance_issuer": "demo", "notes": ""},
 )  # fmt: skip
-_READY_S = 90.0
+RECORD_TYPES = (
+    {"code": "CT", "name": "Computed tomography", "modalities": ["CT"]},
+    {"code": "MR", "name": "Magnetic resonance", "modalities": ["MR"]},
+    {"code": "PET", "name": "Positron emission tomography", "modalities": ["PT"]},
+    {"code": "XR", "name": "Radiography", "modalities": ["CR", "DX", "MG"]},
+)
+_READY_S = 180.0
+"""The very first start compiles the kernels, which takes a while on a slow machine."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -158,6 +165,7 @@ async def _fill(settings: config.Config, folder: Path, marker: Path) -> None:
         if marker.exists():
             return
         _say("Creating demo patients and a generated head study ...")
+        await _create_record_types(Visitor(client, web.url))
         visitor = Visitor(client, web.url)
         login, _, password, _ = USERS[1]
         await visitor.log_in(login, password)
@@ -165,6 +173,15 @@ async def _fill(settings: config.Config, folder: Path, marker: Path) -> None:
         await _upload(visitor, patients[0]["id"])
         await visitor.log_out()
     marker.write_text("The demo's users, patients and study are made.\n")
+
+
+async def _create_record_types(administrator: Visitor) -> None:
+    login, _, password, _ = USERS[0]
+    await administrator.log_in(login, password)
+    for one in RECORD_TYPES:
+        with contextlib.suppress(Conflict):
+            await administrator.json("POST", f"{administrator.toplevel_url}/record-types", one)
+    await administrator.log_out()
 
 
 async def _upload(visitor: Visitor, patient_id: str) -> None:
