@@ -15,6 +15,8 @@ DIST = ROOT / "dist"
 SUBMODULES = (
     "sivr",
     "imagecodecs",
+    "imageio.plugins",
+    "isal",
     "pydicom.pixels",
     "pydicom.encoders",
     "OpenGL.platform",
