@@ -39,7 +39,7 @@ class Indexer:
 
     async def once(self) -> int:
         """Index one batch; how many messages were taken."""
-        taken = await self._queue.claim(self.name, BATCH, LEASE_S)
+        taken = await self._claim()
         if not taken:
             return 0
         try:
@@ -51,6 +51,17 @@ class Indexer:
             await asyncio.shield(self._queue.release(taken, self.name))
             raise
         return len(taken)
+
+    async def _claim(self) -> list[Message]:
+        """Take a batch. A cancel between COMMIT and here must not leave messages with nobody."""
+        claiming = asyncio.ensure_future(self._queue.claim(self.name, BATCH, LEASE_S))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait([claiming])
+            if not claiming.cancelled() and claiming.exception() is None:
+                await asyncio.shield(self._queue.release(claiming.result(), self.name))
+            raise
 
     async def _header(self, one: Message) -> InstanceHeader | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,7 +215,7 @@ async def test_a_picture_is_not_sent_twice(node: Node, tmp_path: Path) -> None:
     again = await ana.get(path + "&view=other", **{"If-None-Match": f'"x", {tag}'})
     assert (again.status, again.body) == (304, b"")
     assert again.headers["ETag"] == tag
-    for other in (path + "&quality=50", path.replace("40", "41"), frame_path(stored[1])):
+    for other in (path + "&quality=50", path.replace("window=40", "window=41"), frame_path(stored[1])):
         assert (await ana.get(other, **{"If-None-Match": tag})).status == 200
 
 
@@ -294,3 +295,25 @@ async def test_a_broken_object_is_told_and_the_rest_of_the_series_is_shown(
     broken = await ana.get(frame_path(stored[5]))
     assert broken.status == 400 and broken.json["detail"].endswith(".")
     assert (await ana.get(frame_path(stored[6]))).status == 200
+
+
+async def test_the_newest_request_of_a_view_wins(node: Node, tmp_path: Path) -> None:
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
+    ana = node.viewer("ana", stored[0].header.study_uid)
+    ivo = node.viewer("ivo", stored[0].header.study_uid)
+    # The first picture of a series nobody has opened comes from its own object alone, outside of any view.
+    await node.imaging.loader.open(stored[0].header.study_uid, stored[0].header.series_uid)
+    gate = threading.Event()
+    pictures = node.imaging.pictures
+    busy = [asyncio.create_task(pictures.in_thread(gate.wait)) for _ in range(pictures._threads)]
+    old = asyncio.create_task(ana.get(f"{frame_path(stored[1])}?view=main"))
+    other_view = asyncio.create_task(ana.get(f"{frame_path(stored[2])}?view=left"))
+    other_user = asyncio.create_task(ivo.get(f"{frame_path(stored[3])}?view=main"))
+    while pictures._waiting < len(busy) + 3:
+        await asyncio.sleep(0.01)
+    new = asyncio.create_task(ana.get(f"{frame_path(stored[4])}?view=main"))
+    replaced = await old
+    assert (replaced.status, replaced.json["title"]) == (409, "Replaced by a newer request")
+    gate.set()
+    answers = await asyncio.gather(new, other_view, other_user, *busy)
+    assert [answer.status for answer in answers[:3]] == [200, 200, 200]

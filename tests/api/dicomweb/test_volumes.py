@@ -234,3 +234,22 @@ async def test_the_mip_of_a_real_head_equals_numpy(node: Node, shared_data: Path
     hu = series.segment.voxels.max(axis=0) * scale.slope + scale.intercept
     difference = np.abs(picture.astype(int) - grey(hu))
     assert (difference > 1).mean() < 1e-4, difference.max()
+
+
+async def test_who_goes_away_is_not_worked_for(node: Node, tmp_path: Path) -> None:
+    stored = await node.phantom(tmp_path / "in", "letter", CUBE, multi_frame=True)
+    ana = node.viewer("ana", stored[0].header.study_uid)
+    loader = node.imaging.loader
+    series = await loader.open(stored[0].header.study_uid, stored[0].header.series_uid)
+    background = loader._pool._background
+    loader._pool._background = lambda most: []
+    try:
+        waiting = asyncio.create_task(ana.get(f"{series_path(stored[0])}/rendered3d"))
+        while not series.uses:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        while series.uses:
+            await asyncio.sleep(0.01)
+    finally:
+        loader._pool._background = background
+    assert (await ana.get(f"{series_path(stored[0])}/rendered3d")).headers["Sivr-Complete"] == "yes"
