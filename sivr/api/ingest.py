@@ -1,4 +1,4 @@
-"""What the ingest's routes share: the services, and where a request comes from."""
+"""What the ingest's routes share: its services and settings."""
 
 from __future__ import annotations
 
@@ -14,8 +14,3 @@ IDLE_S = web.AppKey("sivr.upload_idle_s", float)
 def services(request: web.Request) -> Ingest:
     """The node's ingest."""
     return request.app[INGEST]
-
-
-def address(request: web.Request) -> str:
-    """Where the request comes from, for the audit."""
-    return request.remote or ""

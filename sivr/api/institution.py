@@ -1,4 +1,4 @@
-"""What the institution's routes share: its services and where a request comes from."""
+"""What the institution's routes share: its services."""
 
 from __future__ import annotations
 
@@ -12,8 +12,3 @@ INSTITUTION = web.AppKey("sivr.institution", InstitutionServices)
 def services(request: web.Request) -> InstitutionServices:
     """The institution's services."""
     return request.app[INSTITUTION]
-
-
-def address(request: web.Request) -> str:
-    """Where the request comes from, for the audit."""
-    return request.remote or ""

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from sivr.api.app import Authenticate
 from sivr.api.authentication import bearer_token, require_known_origin
-from sivr.api.institution import address, services
-from sivr.api.routing import Routes, actor, json_response
+from sivr.api.institution import services
+from sivr.api.routing import Routes, actor, address, json_response
 from sivr.api.session_cookies import cookie_name, set_cookie
 from sivr.crypto import Verifier, actor_from_claims
 from sivr.errors import Unauthenticated

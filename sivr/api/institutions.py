@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sivr.api.routing import Routes, actor
-from sivr.api.toplevel import address, services
+from sivr.api.routing import Routes, actor, address
+from sivr.api.toplevel import services
 from sivr.model.directory import Institution, InstitutionChange, InstitutionList, NewInstitution
 
 routes = Routes()

@@ -12,10 +12,11 @@ from aiohttp import web
 from sivr.api.app import Authenticate
 from sivr.api.authentication import bearer_token, require_known_origin
 from sivr.api.routing import Routes, actor
+from sivr.api.session_cookies import cookie_name, set_cookie
 from sivr.crypto import Verifier, actor_from_claims
 from sivr.errors import Unauthenticated
 from sivr.model.people import Actor, Grant
-from sivr.services.node_sessions import NodeSessions
+from sivr.services.browser_sessions import BrowserSessions
 
 routes = Routes()
 
@@ -23,6 +24,7 @@ _GRANTS = web.RequestKey("sivr.grants", tuple[Grant, ...])
 _SESSION = web.RequestKey("sivr.session", str)
 _TOKEN_EXPIRES = web.RequestKey("sivr.token_expires", int)
 GRANT_HEADER = "Sivr-Grant"
+_ROLE = "render"
 
 
 class NodeIdentity(msgspec.Struct, frozen=True):
@@ -56,13 +58,8 @@ class OpenedNodeSession(msgspec.Struct, frozen=True):
     grants: tuple[ShownGrant, ...]
 
 
-SESSIONS = web.AppKey("sivr.node_sessions", NodeSessions)
+SESSIONS = web.AppKey("sivr.node_sessions", BrowserSessions)
 NODE = web.AppKey("sivr.node", NodeIdentity)
-
-
-def cookie_name(node_id: str) -> str:
-    """Cookies ignore ports, so the name tells the role and the node."""
-    return f"__Host-sivr-render-{node_id}"
 
 
 def grants_of(request: web.Request) -> tuple[Grant, ...]:
@@ -76,11 +73,11 @@ def session_of(request: web.Request) -> str:
 
 
 def node_authentication(
-    sessions: NodeSessions, node_id: str, tokens: Verifier, web_origins: Iterable[str]
+    sessions: BrowserSessions, node_id: str, tokens: Verifier, web_origins: Iterable[str]
 ) -> Authenticate:
     """Who asks a render node: by bearer with grants in headers, else by cookie with the session's grants."""
     origins = frozenset(web_origins)
-    name = cookie_name(node_id)
+    name = cookie_name(_ROLE, node_id)
 
     async def authenticate(request: web.Request) -> Actor:
         token = bearer_token(request)
@@ -120,7 +117,7 @@ async def open_session(request: web.Request, body: NewNodeSession) -> web.Respon
     if expires is None:
         raise Unauthenticated("A session is opened with an access token.")
     node = request.app[NODE]
-    name = cookie_name(node.id)
+    name = cookie_name(_ROLE, node.id)
     secret, session = await request.app[SESSIONS].open(
         actor(request), expires, (*body.grants, *_grant_headers(request)), request.cookies.get(name)
     )
@@ -140,25 +137,17 @@ async def open_session(request: web.Request, body: NewNodeSession) -> web.Respon
         ),
     )
     response = web.Response(body=msgspec.json.encode(answer), content_type="application/json")
-    _set_cookie(response, name, secret, answer.expires_in_s)
+    set_cookie(response, name, secret, answer.expires_in_s)
     return response
 
 
 @routes.delete("/session", summary="End the session on this node", status=204)
 async def close_session(request: web.Request) -> web.Response:
     """The grants it held go with it."""
-    name = cookie_name(request.app[NODE].id)
+    name = cookie_name(_ROLE, request.app[NODE].id)
     secret = request.cookies.get(name)
     if secret:
         await request.app[SESSIONS].close(secret)
     response = web.Response(status=204)
-    _set_cookie(response, name, "", 0)
+    set_cookie(response, name, "", 0)
     return response
-
-
-def _set_cookie(response: web.Response, name: str, value: str, max_age_s: int) -> None:
-    # Written by hand: http.cookies does not know Partitioned before Python 3.14.
-    response.headers.add(
-        "Set-Cookie",
-        f"{name}={value}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=None; Partitioned",
-    )

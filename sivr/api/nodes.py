@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sivr.api.institution import address, services
-from sivr.api.routing import Routes, actor
+from sivr.api.institution import services
+from sivr.api.routing import Routes, actor, address
 from sivr.model.archive import NewNode, Node, NodeChange, Nodes
 
 routes = Routes()

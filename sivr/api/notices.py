@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from sivr.api.authentication import bearer_token
-from sivr.api.institution import address, services
-from sivr.api.routing import Routes
+from sivr.api.institution import services
+from sivr.api.routing import Routes, address
 from sivr.errors import TooLarge
 from sivr.model.archive import StudyNotice
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sivr.api.ingest import address, services
-from sivr.api.routing import Routes, actor
+from sivr.api.ingest import services
+from sivr.api.routing import Routes, actor, address
 from sivr.errors import NotFound
 from sivr.model.ingest import OutboxState, QueueState
 from sivr.store.audit import By

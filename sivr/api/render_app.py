@@ -12,9 +12,9 @@ from sivr.api.app import build_app
 from sivr.api.dicomweb import answers, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
 from sivr.crypto import PublicKey, Verifier
+from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.imaging import Imaging
 from sivr.services.ingest import Ingest
-from sivr.services.node_sessions import NodeSessions
 
 routes = node_sessions.routes.join(
     uploads.routes, queue.routes, contents.routes, presets.routes, frames.routes, volumes.routes
@@ -34,7 +34,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
 
 def render_app(ingest: Ingest, imaging: Imaging, tokens: Verifier, settings: NodeSettings) -> web.Application:
     """The aiohttp application of a render node on open services."""
-    sessions = NodeSessions(ingest.sessions, settings.id, settings.institutions)
+    sessions = BrowserSessions(ingest.sessions, settings.id, settings.institutions)
     origins = frozenset(settings.web_origins)
     authenticate = node_sessions.node_authentication(sessions, settings.id, tokens, origins)
     checks = {

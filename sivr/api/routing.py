@@ -91,10 +91,9 @@ def actor(request: web.Request) -> Actor:
     return found
 
 
-def request_id(request: web.Request) -> str:
-    """The id under which this request stands in the log."""
-    found: str = request.get(REQUEST_ID, "")
-    return found
+def address(request: web.Request) -> str:
+    """Where the request comes from, for the audit and against guessing."""
+    return request.remote or ""
 
 
 def json_response(value: object, status: int = 200) -> web.Response:

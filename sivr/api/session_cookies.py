@@ -1,4 +1,4 @@
-"""The cookie that stands for a bearer on plain GETs of one institution or node."""
+"""The cookies of the roles: what they are called, and the one that stands for a bearer on plain GETs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 def cookie_name(role: str, own_id: str) -> str:
-    """Cookies ignore ports, so the name tells the role and the id."""
+    """Cookies ignore ports, so the name says whose it is; ``__Host-`` ties it to this host and HTTPS."""
     return f"__Host-sivr-{role}-{own_id}"
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sivr.api.routing import Routes, json_response
-from sivr.api.toplevel import address, require_own_page, services
+from sivr.api.routing import Routes, address, json_response
+from sivr.api.session_cookies import cookie_name
+from sivr.api.toplevel import require_own_page, services
 from sivr.errors import Unauthenticated
 from sivr.model.directory import Credentials, OpenedSession
 from sivr.services.sessions import Opened
 
 routes = Routes()
 
-
-def cookie_name(toplevel_id: str) -> str:
-    """Cookies ignore ports, so the name says whose it is; ``__Host-`` ties it to this host and HTTPS."""
-    return f"__Host-sivr-toplevel-{toplevel_id}"
+_ROLE = "toplevel"
 
 
 @routes.post("/session", summary="Log in", body=Credentials, response=OpenedSession, public=True)
@@ -30,7 +28,7 @@ async def log_in(request: web.Request, body: Credentials) -> web.Response:
 async def renew(request: web.Request) -> web.Response:
     """Go on with the session of the refresh cookie."""
     require_own_page(request)
-    token = request.cookies.get(cookie_name(services(request).id), "")
+    token = request.cookies.get(cookie_name(_ROLE, services(request).id), "")
     if not token:
         raise Unauthenticated("Nobody is logged in here.")
     return _answer(request, await services(request).sessions.renew(token, address(request)))
@@ -40,7 +38,7 @@ async def renew(request: web.Request) -> web.Response:
 async def log_out(request: web.Request) -> web.Response:
     """End the session of the refresh cookie."""
     require_own_page(request)
-    name = cookie_name(services(request).id)
+    name = cookie_name(_ROLE, services(request).id)
     token = request.cookies.get(name, "")
     if token:
         await services(request).sessions.log_out(token, address(request))
@@ -52,7 +50,7 @@ async def log_out(request: web.Request) -> web.Response:
 def _answer(request: web.Request, opened: Opened) -> web.Response:
     response = json_response(opened.answer)
     response.set_cookie(
-        cookie_name(services(request).id),
+        cookie_name(_ROLE, services(request).id),
         opened.refresh_token,
         max_age=opened.refresh_s,
         path="/",

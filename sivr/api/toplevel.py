@@ -1,4 +1,4 @@
-"""What the toplevel's routes share: its services, who asks and from where."""
+"""What the toplevel's routes share: its services, and who asks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ _SESSION_ID = web.RequestKey("sivr.toplevel.session_id", str)
 def services(request: web.Request) -> ToplevelServices:
     """The toplevel's services."""
     return request.app[TOPLEVEL]
-
-
-def address(request: web.Request) -> str:
-    """Where the request comes from, for the audit and against guessing."""
-    return request.remote or ""
 
 
 def session_id(request: web.Request) -> str:

@@ -10,9 +10,9 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from sivr.api.ingest import BASE_URL, IDLE_S, address, services
+from sivr.api.ingest import BASE_URL, IDLE_S, services
 from sivr.api.node_sessions import grants_of
-from sivr.api.routing import Routes, actor
+from sivr.api.routing import Routes, actor, address
 from sivr.errors import Invalid, SivrError, Unavailable
 from sivr.model.ingest import FileResult, NewUpload, OpenedUpload, UploadState
 

@@ -16,7 +16,7 @@ from sivr.services.outbox import Institution, OutboxSender
 from sivr.services.sweeping import Sweeper
 from sivr.services.uploads import UploadLimits, UploadService
 from sivr.store.blobs import Blobs
-from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.database import Database
 from sivr.store.inbox import Inbox
 from sivr.store.index import Index
@@ -35,7 +35,7 @@ class Ingest(msgspec.Struct, frozen=True):
     queue: Queue
     outbox: Outbox
     uploads: UploadService
-    sessions: CookieSessionRows
+    sessions: BrowserSessionRows
     limits: UploadLimits
 
     async def storage_health(self) -> str:
@@ -90,7 +90,7 @@ async def open_ingest(
             queue=queue,
             outbox=outbox,
             uploads=service,
-            sessions=CookieSessionRows(database, cookie_session),
+            sessions=BrowserSessionRows(database, cookie_session),
             limits=limits,
         )
 

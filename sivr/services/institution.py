@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from sivr.crypto import SigningKey
+from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.findings import FindingService
 from sivr.services.grants import GrantService
 from sivr.services.institution_sessions import InstitutionSessions
-from sivr.services.node_sessions import NodeSessions
 from sivr.services.nodes import NodeSeed, NodeService
 from sivr.services.notices import NoticeService
 from sivr.services.studies import StudyService
 from sivr.store.audit import Audit
-from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.database import Database
 from sivr.store.findings import FindingStore
 from sivr.store.nodes import Nodes as NodeStore
@@ -55,7 +55,7 @@ async def open_institution_services(
     """
     async with Database(database_url, "institution") as database:
         studies, nodes, audit = StudyStore(database), NodeStore(database), Audit(database)
-        cookies = NodeSessions(CookieSessionRows(database, cookie_session), institution_id, {})
+        cookies = BrowserSessions(BrowserSessionRows(database, cookie_session), institution_id, {})
         node_service = NodeService(nodes)
         await node_service.seed(seeds)
         yield InstitutionServices(

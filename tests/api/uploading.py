@@ -16,8 +16,8 @@ from sivr.api.app import build_app
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
 from sivr.model.people import Actor
+from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.ingest import Ingest
-from sivr.services.node_sessions import NodeSessions
 from tests.services.ingesting import INSTITUTION, NODE, TOPLEVEL, Listener, running_ingest, store_grant
 
 _TOPLEVEL_KEY = SigningKey.generate()
@@ -81,7 +81,7 @@ async def running_place(folder: Path, *, idle_s: float = 30.0, **options: Any) -
     """A node on a free port; ``options`` go to ``running_ingest``."""
     institution = Listener()
     async with running_ingest(folder, institution, **options) as ingest:
-        sessions = NodeSessions(ingest.sessions, NODE, {INSTITUTION: [_INSTITUTION_KEY.public]})
+        sessions = BrowserSessions(ingest.sessions, NODE, {INSTITUTION: [_INSTITUTION_KEY.public]})
         tokens = Verifier({TOPLEVEL: [_TOPLEVEL_KEY.public]}, audience="sivr")
         authenticate = node_sessions.node_authentication(sessions, NODE, tokens, ["https://web.example"])
         app = build_app("render", [*uploads.routes, *queue.routes], authenticate)

@@ -15,7 +15,7 @@ from sivr.dicom.read import read_header
 from sivr.model.ingest import Object, Upload
 from sivr.store.audit import By
 from sivr.store.blobs import Blobs
-from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.database import Database
 from sivr.store.index import Index, StoredInstance
 from sivr.store.queue import Queue
@@ -34,7 +34,7 @@ class Store(msgspec.Struct, frozen=True):
     blobs: Blobs
     uploads: Uploads
     queue: Queue
-    sessions: CookieSessionRows
+    sessions: BrowserSessionRows
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def open_store(folder: Path) -> AsyncIterator[Store]:
             Blobs(folder / "objects"),
             Uploads(database),
             Queue(database),
-            CookieSessionRows(database, cookie_session),
+            BrowserSessionRows(database, cookie_session),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sivr.store.schema.columns import NAMING, Instant, bytewise
+from sivr.store.schema.shared import audit_table
 
 metadata = sa.MetaData(naming_convention=NAMING)
 
@@ -140,16 +141,4 @@ patient_name = sa.Table(
 )
 sa.Index(None, patient_name.c.patient_id)
 
-# Who did what to which thing, when. Ids only: no names of patients, no contents.
-audit = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-    sa.Column("at", Instant, nullable=False),
-    sa.Column("actor_id", bytewise(), nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("object_id", bytewise(), nullable=False),
-    sa.Column("address", sa.Text, nullable=False),
-)
-sa.Index(None, audit.c.at)
-sa.Index(None, audit.c.object_id)
+audit = audit_table(metadata)

@@ -21,10 +21,10 @@ from sivr.api.dicomweb import answers, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
 from sivr.dicom.phantom import write_phantom
 from sivr.model.people import Actor, Grant
+from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.imaging import Imaging, open_imaging
-from sivr.services.node_sessions import NodeSessions
 from sivr.store.blobs import Blobs
-from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.index import Index, StoredInstance
 from tests.services.stored import Store, open_store, store_files
 
@@ -125,7 +125,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
             **({"node_id": f"{NODE}-{folder}", "memory_mb": 512, "render_workers": 1} | options),
         ) as imaging,
     ):
-        sessions = NodeSessions(store.sessions, NODE, {INSTITUTION: [_INSTITUTION_KEY.public]})
+        sessions = BrowserSessions(store.sessions, NODE, {INSTITUTION: [_INSTITUTION_KEY.public]})
         verifier = Verifier({TOPLEVEL: [_TOPLEVEL_KEY.public]}, audience="sivr")
         app = build_app(
             "render",
@@ -170,4 +170,4 @@ def series_path(stored: StoredInstance) -> str:
     return f"/studies/{stored.header.study_uid}/series/{stored.header.series_uid}"
 
 
-__all__ = ["Blobs", "CookieSessionRows", "Index", "Node", "Viewer", "running_node"]
+__all__ = ["Blobs", "BrowserSessionRows", "Index", "Node", "Viewer", "running_node"]

@@ -60,10 +60,10 @@ async def test_another_person_gets_another_session(node: Node) -> None:
 
 async def test_a_session_outlives_the_process_that_opened_it(node: Node) -> None:
     from sivr.api.node_sessions import NodeIdentity  # noqa: F401 - the same import a restart makes
-    from sivr.services.node_sessions import NodeSessions
+    from sivr.services.browser_sessions import BrowserSessions
 
     cookie, _, _ = await opened(node, "ana", [node.grant("ana", "1.2.3")])
-    fresh = NodeSessions(node.store.sessions, NODE, {})
+    fresh = BrowserSessions(node.store.sessions, NODE, {})
     session = await fresh.find(cookie)
     assert session.actor.id == "ana"
     assert [grant.study_uid for grant in session.grants] == ["1.2.3"]

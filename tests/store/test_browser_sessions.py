@@ -8,7 +8,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from sivr.store.cookie_sessions import CookieSessionRows
+from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.database import Database, SchemaName, metadata_of
 
 
@@ -17,7 +17,7 @@ async def test_save_find_remove(database_url: str, schema: SchemaName) -> None:
     table = metadata_of(schema).tables["cookie_session"]
     later = int(time.time()) + 60
     async with Database(database_url, schema) as database:
-        rows = CookieSessionRows(database, table)
+        rows = BrowserSessionRows(database, table)
         assert await rows.find("a") is None
         await rows.save("a", b"\x00first", later)
         await rows.save("b", b"other", later)
@@ -27,13 +27,13 @@ async def test_save_find_remove(database_url: str, schema: SchemaName) -> None:
         await rows.remove("a")
         assert (await rows.find("a"), await rows.find("b")) == (None, b"other")
     async with Database(database_url, schema) as database:
-        assert await CookieSessionRows(database, table).find("b") == b"other"
+        assert await BrowserSessionRows(database, table).find("b") == b"other"
 
 
 async def test_expired_ones_are_swept(database_url: str) -> None:
     table = metadata_of("institution").tables["cookie_session"]
     async with Database(database_url, "institution") as database:
-        rows = CookieSessionRows(database, table)
+        rows = BrowserSessionRows(database, table)
         await rows.save("old", b"x", int(time.time()) - 1)
         assert await rows.find("old") is None
         await rows.save("new", b"x", int(time.time()) + 60)
@@ -45,6 +45,6 @@ async def test_one_session_saved_at_once(database_url: str) -> None:
     table = metadata_of("institution").tables["cookie_session"]
     later = int(time.time()) + 60
     async with Database(database_url, "institution") as database:
-        rows = CookieSessionRows(database, table)
+        rows = BrowserSessionRows(database, table)
         await asyncio.gather(*(rows.save("a", str(number).encode(), later) for number in range(8)))
         assert await rows.find("a") in [str(number).encode() for number in range(8)]

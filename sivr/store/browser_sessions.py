@@ -12,7 +12,7 @@ from sivr.store.schema.columns import now
 from sivr.store.upsert import insert_for
 
 
-class CookieSessionRows:
+class BrowserSessionRows:
     """Rows of one role's ``cookie_session`` table."""
 
     def __init__(self, database: Database, table: sa.Table) -> None:

@@ -1,4 +1,4 @@
-"""Sessions of a render node: who is asking in a browser, and what the institution granted them here."""
+"""Sessions of browsers at an institution or node: who is asking, and what was granted them on a node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_GRANTS = 500
 MAX_KNOWN = 10_000
 
 
-class NodeSession(msgspec.Struct, frozen=True):
+class BrowserSession(msgspec.Struct, frozen=True):
     """A session and what it may do."""
 
     key: str
@@ -44,18 +44,19 @@ class SessionRows(Protocol):
         """End a session; absent ones are fine."""
 
 
-class NodeSessions:
+class BrowserSessions:
     """Opens, finds and ends sessions; verified grants go with them.
 
-    ``institutions`` maps the ids of institutions whose grants count here to their public keys.
+    ``own_id`` is the id of this institution or node, which grants must name; ``institutions`` maps the ids of
+    institutions whose grants count here to their public keys.
     """
 
     def __init__(
-        self, rows: SessionRows, node_id: str, institutions: Mapping[str, Sequence[PublicKey]]
+        self, rows: SessionRows, own_id: str, institutions: Mapping[str, Sequence[PublicKey]]
     ) -> None:
         self._rows = rows
-        self._verifier = Verifier(institutions, audience=node_id)
-        self._known: dict[str, NodeSession] = {}
+        self._verifier = Verifier(institutions, audience=own_id)
+        self._known: dict[str, BrowserSession] = {}
         self._lock = asyncio.Lock()
 
     def verified(self, actor: Actor, tokens: Iterable[str]) -> tuple[Grant, ...]:
@@ -72,7 +73,7 @@ class NodeSessions:
                 grant = grant_from_claims(self._verifier.verify(token))
             except Unauthenticated as error:
                 # The person is known; it is the permission that is not good.
-                reason = f"No grant shown is valid on this node: {error.message}"
+                reason = f"No grant shown is valid here: {error.message}"
                 continue
             if grant.actor != actor.id:
                 reason = "The grant was given to somebody else."
@@ -84,7 +85,7 @@ class NodeSessions:
 
     async def open(
         self, actor: Actor, token_expires: int, tokens: Sequence[str], secret: str | None
-    ) -> tuple[str, NodeSession]:
+    ) -> tuple[str, BrowserSession]:
         """Open or prolong a session and add grants to it; returns the cookie's secret and the session.
 
         ``secret`` is that of a session that may exist already; it goes on when it is the same actor's.
@@ -95,18 +96,18 @@ class NodeSessions:
             if known is None or known.actor.id != actor.id or secret is None:
                 secret, known = new_secret(), None
             merged = _merged((*(known.grants if known else ()), *grants))
-            session = NodeSession(
+            session = BrowserSession(
                 key=secret_hash(secret), actor=actor, grants=merged, expires=token_expires + MARGIN_S
             )
             await self._rows.save(session.key, msgspec.json.encode(session), session.expires)
             self._remember(session)
         return secret, session
 
-    async def find(self, secret: str) -> NodeSession:
+    async def find(self, secret: str) -> BrowserSession:
         """The session of a cookie; raises Unauthenticated when there is none any more."""
         session = await self._find(secret_hash(secret))
         if session is None:
-            raise Unauthenticated("Your session on this node has ended.")
+            raise Unauthenticated("Your session here has ended.")
         return session
 
     async def close(self, secret: str) -> None:
@@ -115,20 +116,20 @@ class NodeSessions:
         self._known.pop(key, None)
         await self._rows.remove(key)
 
-    async def _find(self, key: str) -> NodeSession | None:
+    async def _find(self, key: str) -> BrowserSession | None:
         session = self._known.get(key)
         if session is None:
             body = await self._rows.find(key)
             if body is None:
                 return None
-            session = msgspec.json.decode(body, type=NodeSession)
+            session = msgspec.json.decode(body, type=BrowserSession)
             self._remember(session)
         if session.expires <= time.time():
             self._known.pop(key, None)
             return None
         return session
 
-    def _remember(self, session: NodeSession) -> None:
+    def _remember(self, session: BrowserSession) -> None:
         self._known.pop(session.key, None)
         self._known[session.key] = session
         while len(self._known) > MAX_KNOWN:
