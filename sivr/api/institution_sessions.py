@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from sivr.api.app import Authenticate
-from sivr.api.authentication import bearer_token, require_known_origin
+from sivr.api.authentication import SAFE_METHODS, bearer_token, require_known_origin
 from sivr.api.institution import services
 from sivr.api.routing import Routes, actor, address, json_response
 from sivr.api.session_cookies import cookie_name, set_cookie
@@ -54,7 +54,7 @@ def institution_authentication(
         secret = request.cookies.get(name)
         if not secret:
             raise Unauthenticated("Please log in.")
-        session = await sessions.find(secret)
+        session = await sessions.find(secret, anew=request.method not in SAFE_METHODS)
         require_known_origin(request, origins)
         return session.actor
 

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from sivr.api.app import Authenticate
-from sivr.api.authentication import bearer_token, require_known_origin
+from sivr.api.authentication import SAFE_METHODS, bearer_token, require_known_origin
 from sivr.api.routing import Routes, actor
 from sivr.api.session_cookies import cookie_name, set_cookie
 from sivr.crypto import Verifier, actor_from_claims
@@ -91,7 +91,9 @@ def node_authentication(
         secret = request.cookies.get(name)
         if not secret:
             raise Unauthenticated("Please log in.")
-        session = await sessions.find(secret)
+        # Pictures are many and need no look into the database each; whatever changes something has one.
+        anew = request.method not in SAFE_METHODS
+        session = await sessions.find(secret, request.match_info.get("study", ""), anew=anew)
         require_known_origin(request, origins)
         request[_GRANTS] = session.grants
         request[_SESSION] = session.key

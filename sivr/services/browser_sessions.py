@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -18,6 +17,8 @@ MARGIN_S = 15 * 60
 MAX_GRANTS = 500
 """Grants one session may hold; a reader who opens more studies loses the ones that expire first."""
 MAX_KNOWN = 10_000
+BELIEVED_S = 2.0
+"""What was read is believed for so long: a log out at another process of this role is late by so much."""
 
 
 class BrowserSession(msgspec.Struct, frozen=True):
@@ -37,6 +38,10 @@ class SessionRows(Protocol):
     async def save(self, key: str, body: bytes, expires: int) -> None:
         """Insert or replace."""
 
+    async def change(self, key: str, work: Callable[[bytes], tuple[bytes, int] | None]) -> None:
+        """Replace body and expiry of a session that has not expired by what ``work`` makes of it, nobody
+        else in between; nothing is changed where there is no session or ``work`` answers None."""
+
     async def find(self, key: str) -> bytes | None:
         """The body of a session that has not expired."""
 
@@ -48,16 +53,21 @@ class BrowserSessions:
     """Opens, finds and ends sessions; verified grants go with them.
 
     ``own_id`` is the id of this institution or node, which grants must name; ``institutions`` maps the ids of
-    institutions whose grants count here to their public keys.
+    institutions whose grants count here to their public keys. Several processes may share the rows; what one
+    has read it believes for ``believed_s``.
     """
 
     def __init__(
-        self, rows: SessionRows, own_id: str, institutions: Mapping[str, Sequence[PublicKey]]
+        self,
+        rows: SessionRows,
+        own_id: str,
+        institutions: Mapping[str, Sequence[PublicKey]],
+        believed_s: float = BELIEVED_S,
     ) -> None:
         self._rows = rows
         self._verifier = Verifier(institutions, audience=own_id)
-        self._known: dict[str, BrowserSession] = {}
-        self._lock = asyncio.Lock()
+        self._believed_s = believed_s
+        self._known: dict[str, tuple[BrowserSession, float]] = {}
 
     def verified(self, actor: Actor, tokens: Iterable[str]) -> tuple[Grant, ...]:
         """The grants in these tokens that are good here; raises Forbidden when none of them is.
@@ -91,22 +101,48 @@ class BrowserSessions:
         ``secret`` is that of a session that may exist already; it goes on when it is the same actor's.
         """
         grants = self.verified(actor, tokens)
-        async with self._lock:
-            known = await self._find(secret_hash(secret)) if secret else None
-            if known is None or known.actor.id != actor.id or secret is None:
-                secret, known = new_secret(), None
-            merged = _merged((*(known.grants if known else ()), *grants))
-            session = BrowserSession(
-                key=secret_hash(secret), actor=actor, grants=merged, expires=token_expires + MARGIN_S
-            )
-            await self._rows.save(session.key, msgspec.json.encode(session), session.expires)
-            self._remember(session)
+        expires = token_expires + MARGIN_S
+        session = await self._prolong(secret, actor, grants, expires) if secret else None
+        if secret is None or session is None:
+            secret = new_secret()
+            session = BrowserSession(secret_hash(secret), actor, _merged(grants), expires)
+            await self._rows.save(session.key, msgspec.json.encode(session), expires)
+        self._remember(session)
         return secret, session
 
-    async def find(self, secret: str) -> BrowserSession:
-        """The session of a cookie; raises Unauthenticated when there is none any more."""
-        session = await self._find(secret_hash(secret))
-        if session is None:
+    async def _prolong(
+        self, secret: str, actor: Actor, grants: tuple[Grant, ...], expires: int
+    ) -> BrowserSession | None:
+        """The actor's own session with these grants added; None when the secret's is over or another's."""
+        changed: BrowserSession | None = None
+
+        def work(body: bytes) -> tuple[bytes, int] | None:
+            nonlocal changed
+            held = msgspec.json.decode(body, type=BrowserSession)
+            changed = None
+            if held.actor.id != actor.id:
+                return None
+            changed = BrowserSession(held.key, actor, _merged((*held.grants, *grants)), expires)
+            return msgspec.json.encode(changed), expires
+
+        await self._rows.change(secret_hash(secret), work)
+        return changed
+
+    async def find(self, secret: str, study_uid: str = "", *, anew: bool = False) -> BrowserSession:
+        """The session of a cookie; raises Unauthenticated when there is none any more.
+
+        ``study_uid`` names the study to be viewed: the grant for it may just have been shown to another
+        process, so what is remembered is believed only where it holds one. ``anew`` believes nothing.
+        """
+        key = secret_hash(secret)
+        session, until = self._known.get(key, (None, 0.0))
+        if anew or session is None or time.monotonic() >= until or not _may_view(session, study_uid):
+            body = await self._rows.find(key)
+            session = None if body is None else msgspec.json.decode(body, type=BrowserSession)
+            if session is not None:
+                self._remember(session)
+        if session is None or session.expires <= time.time():
+            self._known.pop(key, None)
             raise Unauthenticated("Your session here has ended.")
         return session
 
@@ -116,24 +152,19 @@ class BrowserSessions:
         self._known.pop(key, None)
         await self._rows.remove(key)
 
-    async def _find(self, key: str) -> BrowserSession | None:
-        session = self._known.get(key)
-        if session is None:
-            body = await self._rows.find(key)
-            if body is None:
-                return None
-            session = msgspec.json.decode(body, type=BrowserSession)
-            self._remember(session)
-        if session.expires <= time.time():
-            self._known.pop(key, None)
-            return None
-        return session
-
     def _remember(self, session: BrowserSession) -> None:
         self._known.pop(session.key, None)
-        self._known[session.key] = session
+        self._known[session.key] = session, time.monotonic() + self._believed_s
         while len(self._known) > MAX_KNOWN:
             self._known.pop(next(iter(self._known)))
+
+
+def _may_view(session: BrowserSession, study_uid: str) -> bool:
+    """Whether the session holds a good grant to view the study; always where none is named."""
+    now = time.time()
+    return not study_uid or any(
+        one.action == "view" and one.study_uid == study_uid and one.expires > now for one in session.grants
+    )
 
 
 def _merged(grants: Sequence[Grant]) -> tuple[Grant, ...]:

@@ -24,9 +24,10 @@ class InstitutionSessions:
             await self._audit.add(By(actor.id, address), "session.open", session.key)
         return kept, session
 
-    async def find(self, secret: str) -> BrowserSession:
-        """The session of a cookie; raises Unauthenticated when there is none any more."""
-        return await self._sessions.find(secret)
+    async def find(self, secret: str, *, anew: bool = False) -> BrowserSession:
+        """The session of a cookie; raises Unauthenticated when there is none any more. ``anew`` asks the
+        database, whatever is remembered."""
+        return await self._sessions.find(secret, anew=anew)
 
     async def close(self, actor: Actor, secret: str, address: str) -> None:
         """End a session."""

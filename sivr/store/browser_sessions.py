@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -31,6 +32,23 @@ class BrowserSessionRows:
             await connection.execute(row.on_conflict_do_update(index_elements=["hash"], set_=newer))
 
         await self._database.write(work)
+
+    async def change(self, key: str, work: Callable[[bytes], tuple[bytes, int] | None]) -> None:
+        """Replace body and expiry (Unix time, seconds) of a session that has not expired by what ``work``
+        makes of its body, nobody else in between; nothing is changed where there is no session or ``work`` answers
+        None. ``work`` may run several times.
+        """
+        mine = self._table.c.hash == key
+
+        async def attempt(connection: AsyncConnection) -> None:
+            held = sa.select(self._table.c.body).where(mine, self._table.c.expires_at >= now())
+            body = await connection.scalar(held.with_for_update())
+            made = None if body is None else work(body)
+            if made is not None:
+                values = {"body": made[0], "expires_at": datetime.fromtimestamp(made[1], UTC)}
+                await connection.execute(self._table.update().where(mine).values(**values))
+
+        await self._database.write(attempt)
 
     async def find(self, key: str) -> bytes | None:
         """The body of a session that has not expired."""

@@ -48,3 +48,33 @@ async def test_one_session_saved_at_once(database_url: str) -> None:
         rows = BrowserSessionRows(database, table)
         await asyncio.gather(*(rows.save("a", str(number).encode(), later) for number in range(8)))
         assert await rows.find("a") in [str(number).encode() for number in range(8)]
+
+
+async def test_changes_at_once_see_each_other(database_url: str) -> None:
+    table = metadata_of("render").tables["cookie_session"]
+    later = int(time.time()) + 60
+    async with Database(database_url, "render") as one, Database(database_url, "render") as other:
+        processes = [BrowserSessionRows(database, table) for database in (one, other)]
+        await processes[0].save("a", b"", later)
+        await asyncio.gather(
+            *(
+                processes[number % 2].change("a", lambda body, n=number: (body + bytes([n]), later))
+                for number in range(10)
+            )
+        )
+        assert sorted(await processes[0].find("a") or b"") == list(range(10))
+
+
+async def test_changes_of_nothing(database_url: str) -> None:
+    table = metadata_of("render").tables["cookie_session"]
+    later = int(time.time()) + 60
+    async with Database(database_url, "render") as database:
+        rows = BrowserSessionRows(database, table)
+        await rows.save("old", b"x", int(time.time()) - 1)
+        await rows.save("a", b"x", later)
+        for key in ("none", "old"):
+            await rows.change(key, lambda body: (b"never", later))
+        await rows.change("a", lambda body: None)
+        assert [await rows.find(key) for key in ("none", "old", "a")] == [None, None, b"x"]
+        await rows.change("a", lambda body: (b"y", int(time.time()) - 1))
+        assert await rows.find("a") is None
