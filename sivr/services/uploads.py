@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from sivr.errors import Conflict, Exhausted, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+from sivr.errors import Conflict, Exhausted, Invalid, NotFound, TooLarge, Unavailable
 from sivr.model.ingest import FileResult, NewUpload, Upload, UploadCounts, UploadState
 from sivr.model.people import Actor, Grant
 from sivr.services.archives import ArchiveLimits
 from sivr.services.judging import Judge
+from sivr.services.permission import check_store
 from sivr.services.threads import finished
 from sivr.store.audit import By
 from sivr.store.inbox import Digest, Inbox, Part
@@ -63,16 +64,8 @@ class UploadService:
         self._receptions: dict[tuple[str, str], _Reception] = {}
 
     async def create(self, new: NewUpload, actor: Actor, grants: Iterable[Grant], address: str) -> str:
-        """Open an upload for a patient's record; raises Forbidden without a store grant for it."""
-        wanted = (new.patient_id, new.patient_issuer)
-        if not any(
-            one.action == "store" and (one.patient, one.patient_issuer) == wanted and one.actor == actor.id
-            for one in grants
-        ):
-            raise Forbidden(
-                "Storing needs a permission (grant) of the institution for this patient's record.",
-                {"reason": "grant_missing"},
-            )
+        """Open an upload for a patient's record; raises Forbidden without a good store grant for it."""
+        check_store(actor, grants, new.patient_id, new.patient_issuer)
         await self._require_room(new.bytes_expected)
         made = Upload(uuid.uuid4().hex, actor.id, new.patient_id, new.patient_issuer, False)
         await self._uploads.create(made, By(actor.id, address))

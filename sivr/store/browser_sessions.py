@@ -35,8 +35,8 @@ class BrowserSessionRows:
 
     async def change(self, key: str, work: Callable[[bytes], tuple[bytes, int] | None]) -> None:
         """Replace body and expiry (Unix time, seconds) of a session that has not expired by what ``work``
-        makes of its body, nobody else in between; nothing is changed where there is no session or ``work`` answers
-        None. ``work`` may run several times.
+        makes of its body, nobody else in between; nothing is changed where there is no session or ``work``
+        answers None. ``work`` may run several times.
         """
         mine = self._table.c.hash == key
 

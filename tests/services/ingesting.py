@@ -128,11 +128,11 @@ def person(name: str) -> Actor:
     return Actor(id=name, name=name, roles=("physician",), institutions=(INSTITUTION,), toplevel=TOPLEVEL)
 
 
-def store_grant(actor: str, patient: str) -> Grant:
+def store_grant(actor: str, patient: str, ttl_s: int = 300) -> Grant:
     """A permission to store for a patient's record."""
     return Grant(
         institution=INSTITUTION, node=NODE, actor=actor, action="store",
-        expires=int(time.time()) + 300, patient=patient, patient_issuer=TOPLEVEL,
+        expires=int(time.time()) + ttl_s, patient=patient, patient_issuer=TOPLEVEL,
     )  # fmt: skip
 
 

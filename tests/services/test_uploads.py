@@ -330,6 +330,8 @@ async def test_permission(ingest: Ingest) -> None:
     for shown in grants:
         with pytest.raises(Forbidden):
             await ingest.uploads.create(new, person("ana"), shown, "test")
+    with pytest.raises(Forbidden, match="has expired"):
+        await ingest.uploads.create(new, person("ana"), [store_grant("ana", "p1", -1)], "test")
 
 
 async def test_cancel(ingest: Ingest, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sivr.errors import Invalid
 from sivr.model.parameters import LOSSY, Parameters, Query, Resource, choose_media_type, read
 from sivr.model.rendering import Picture
 from sivr.services.imaging import Imaging
-from sivr.services.view_access import check_view
+from sivr.services.permission import check_view
 
 IMAGING = web.AppKey("sivr.imaging", Imaging)
 
