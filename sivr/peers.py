@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -256,7 +257,8 @@ class Visitor:
     async def put_file(self, upload_url: str, file_id: str, name: str, body: bytes) -> dict[str, Any]:
         """Send one file; what became of it."""
         url = f"{upload_url}/files/{file_id}"
-        answer = await self.ask("PUT", url, data=body, params={"name": name})
+        named = {"Sivr-File-Name": quote(name, safe="", errors="replace")}
+        answer = await self.ask("PUT", url, data=body, headers=named)
         return dict(answer.json())
 
     async def upload_state(self, upload_url: str) -> dict[str, Any]:

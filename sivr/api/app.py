@@ -30,6 +30,7 @@ AiohttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CORS_ORIGIN = web.RequestKey("sivr.cors_origin", str)
 ROUTES = web.AppKey("sivr.routes", tuple[Route, ...])
 """Every route of the application, for tests that walk them."""
+_NOT_YET = "Please replace the password you were given by one of your own first."
 HEALTH_TIMEOUT_S = 5.0
 JSON_BODY_LIMIT_BYTES = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -37,7 +38,8 @@ _EXPOSED = (
     "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Upload-Offset, Retry-After, Sivr-Request-Id, Warning"
 )
 _ALLOWED_HEADERS = (
-    "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-Grant, Accept"
+    "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-File-Name, Sivr-Grant, "
+    "Accept"
 )
 _ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _PREFLIGHT_SECONDS = "7200"
@@ -183,6 +185,8 @@ def _authentication(authenticate: Authenticate) -> Middleware:
         if route is None or not route.public:
             found = await authenticate(request)
             request[ACTOR] = found
+            if found.must_change_password and not (route is not None and route.given_password):
+                raise Forbidden(_NOT_YET, {"reason": "must_change_password"})
             if route is not None and route.roles and not any(found.has(role) for role in route.roles):
                 raise Forbidden(f"This needs the role {' or '.join(route.roles)}.")
         return await handler(request)

@@ -31,6 +31,10 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         required = properties.get("required", [])
         for field, schema in properties.get("properties", {}).items():
             found.append({"name": field, "in": "query", "required": field in required, "schema": schema})
+    found.extend(
+        {"name": one.name, "in": "header", "description": one.description, "schema": {"type": one.kind}}
+        for one in route.headers
+    )
     return found
 
 

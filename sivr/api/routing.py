@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -16,6 +16,14 @@ ACTOR = web.RequestKey("sivr.actor", Actor)
 REQUEST_ID = web.RequestKey("sivr.request_id", str)
 
 
+class Header(msgspec.Struct, frozen=True):
+    """A request header that a route reads."""
+
+    name: str
+    description: str
+    kind: Literal["string", "integer"] = "string"
+
+
 class Route(msgspec.Struct, frozen=True):
     """One method on one path and everything that must be known about it."""
 
@@ -24,12 +32,16 @@ class Route(msgspec.Struct, frozen=True):
     handler: Handler
     summary: str
     query: type[Any] | None = None
+    headers: tuple[Header, ...] = ()
+    """What OpenAPI tells of them; the handler reads them itself."""
     body: type[Any] | None = None
     response: Any = None
     status: int = 200
     public: bool = False
     roles: tuple[UserRole, ...] = ()
     media_types: tuple[str, ...] = ("application/json",)
+    given_password: bool = False
+    """True where also those may ask who have yet to replace a password that was given to them."""
     raw: bool = False
     """True where the handler reads the body itself (streams)."""
 

@@ -6,13 +6,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Literal
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from aiohttp import web
 
 from sivr.api.ingest import BASE_URL, IDLE_S, services
 from sivr.api.node_sessions import grants_of
-from sivr.api.routing import Routes, actor, address
+from sivr.api.routing import Header, Routes, actor, address
 from sivr.errors import Invalid, SivrError, Unavailable
 from sivr.model.ingest import FileResult, NewUpload, OpenedUpload, UploadState
 
@@ -21,14 +22,17 @@ routes = Routes()
 _CHUNK = 1 << 18
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_NAME = 1024
+_ENCODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NAME_HEADER = Header(
+    "Sivr-File-Name",
+    "What the sender calls the file, percent-encoded UTF-8; a label only. It stands in no address, because "
+    "file and folder names often hold a patient's name.",
+)
+_OFFSET_HEADER = Header("Upload-Offset", "Where in the file the body begins, bytes", "integer")
+_LENGTH_HEADER = Header("Upload-Length", "Size of the whole file, bytes", "integer")
 _LEAST_BYTES = 1024
 _DRAIN_BYTES = 64 << 20
-
-
-class FileName(msgspec.Struct, frozen=True):
-    """What the sender calls the file; a label only, never a path here."""
-
-    name: str = ""
 
 
 class Detail(msgspec.Struct, frozen=True):
@@ -64,35 +68,39 @@ async def cancel(request: web.Request) -> None:
     await services(request).uploads.cancel(upload, actor(request), address(request))
 
 
-@routes.head("/uploads/{upload}/files/{file}", summary="How much of a file has arrived (Upload-Offset)")
+@routes.head(
+    "/uploads/{upload}/files/{file}",
+    summary="How much of a file has arrived (Upload-Offset)",
+    headers=(_NAME_HEADER,),
+)
 async def offset(request: web.Request) -> web.Response:
-    """The sender goes on from there."""
+    """The sender goes on from there; a name that its PUT would be refused for is refused here."""
+    _name(request)
     arrived = await services(request).uploads.offset(
         request.match_info["upload"], _file_id(request), actor(request)
     )
-    return web.Response(headers={"Upload-Offset": str(arrived)})
+    return web.Response(headers={_OFFSET_HEADER.name: str(arrived)})
 
 
 @routes.put(
     "/uploads/{upload}/files/{file}",
     summary="A DICOM file or zip archive, or the rest of it from Upload-Offset on",
-    query=FileName,
+    headers=(_NAME_HEADER, _OFFSET_HEADER, _LENGTH_HEADER),
     response=FileResult,
     raw=True,
 )
-async def receive(request: web.Request, query: FileName) -> FileResult:
+async def receive(request: web.Request) -> FileResult:
     """200 means that the file and its database row are on disk."""
-    name = query.name[:_MAX_NAME] or request.match_info["file"]
     body = _body(request)
     try:
         return await services(request).uploads.receive(
             request.match_info["upload"],
             _file_id(request),
-            name,
+            _name(request) or request.match_info["file"],
             body,
-            offset=_number(request, "Upload-Offset"),
+            offset=_number(request, _OFFSET_HEADER.name),
             length=request.content_length,
-            total=_number(request, "Upload-Length"),
+            total=_number(request, _LENGTH_HEADER.name),
             actor=actor(request),
             address=address(request),
         )
@@ -106,6 +114,22 @@ def _file_id(request: web.Request) -> str:
     if not _FILE_ID.fullmatch(found):
         raise Invalid("A file's id is made of up to 64 letters, digits, _ and -.")
     return found
+
+
+def _name(request: web.Request) -> str:
+    """What the sender calls the file, empty when it does not say; raises Invalid."""
+    encoded = request.headers.get(_NAME_HEADER.name, "")
+    try:
+        name = unquote_to_bytes(encoded).decode() if _ENCODED.fullmatch(encoded) else None
+    except UnicodeDecodeError:
+        name = None
+    # PostgreSQL takes no NUL, and a line break would forge lines wherever the name is listed.
+    if name is None or len(name) > _MAX_NAME or _CONTROL.search(name):
+        raise Invalid(
+            f"{_NAME_HEADER.name} must be percent-encoded UTF-8 of up to {_MAX_NAME} characters, "
+            "without control characters."
+        )
+    return name
 
 
 def _number(request: web.Request, header: str) -> int | None:

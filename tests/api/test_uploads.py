@@ -7,6 +7,7 @@ import hashlib
 import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -27,9 +28,9 @@ async def test_upload(place: Place, tmp_path: Path) -> None:
     upload = await place.upload()
     for number, file in enumerate(files):
         body = file.read_bytes()
-        query = {"name": f"disc/{file.name}"}
-        status, _, result = await place.ask("PUT", f"{upload}/files/f{number}", params=query, data=body)
-        assert (status, result["status"], result["name"]) == (200, "stored", f"disc/{file.name}")
+        named = {"Sivr-File-Name": quote(f"slike č/{file.name}", safe="")}
+        status, _, result = await place.ask("PUT", f"{upload}/files/f{number}", headers=named, data=body)
+        assert (status, result["status"], result["name"]) == (200, "stored", f"slike č/{file.name}")
         assert result["sha256"] == hashlib.sha256(body).hexdigest()
         assert set(result) == {
             "file_id", "name", "status", "reason", "instance_uid", "series_uid", "study_uid", "size_bytes",
@@ -154,6 +155,48 @@ async def test_wrong_numbers(place: Place, header: str, value: str) -> None:
     status, _, problem = await place.ask("PUT", f"{upload}/files/f", headers={header: value}, data=b"x")
     assert status == 400
     assert header in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["č", "two words", "100%", "%zz", "%C4", "%00", "a%0Ab", "%C2%85", "%ED%A0%80", "x" * 1025],
+    ids=["not ascii", "space", "bare %", "no hex", "half a letter", "NUL", "LF", "C1", "surrogate", "long"],
+)
+async def test_a_wrong_name_is_refused_in_a_sentence(place: Place, name: str) -> None:
+    upload = await place.upload()
+    for method in ("HEAD", "PUT"):
+        status, _, problem = await place.ask(method, f"{upload}/files/f", headers={"Sivr-File-Name": name})
+        assert status == 400, method
+    assert "Sivr-File-Name" in problem["detail"]
+    assert problem["detail"].endswith(".")
+    assert (await place.ask("GET", upload))[2]["files"] == []
+
+
+async def test_a_name_in_the_address_is_not_read(place: Place) -> None:
+    upload = await place.upload()
+    _, _, result = await place.ask("PUT", f"{upload}/files/f?name=Horvat.dcm", data=b"x")
+    assert result["name"] == "f"
+    longest = quote("č" * 1024, safe="")
+    _, _, result = await place.ask("PUT", f"{upload}/files/g", headers={"Sivr-File-Name": longest}, data=b"x")
+    assert result["name"] == "č" * 1024
+
+
+async def test_a_page_may_send_the_name_and_openapi_tells_of_it(place: Place) -> None:
+    asked = {
+        "Origin": "https://web.example",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "sivr-file-name",
+    }
+    async with place.http.options(f"{place.url}/uploads/u/files/f", headers=asked) as answer:
+        allowed = answer.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert {"sivr-file-name", "upload-offset", "upload-length"} <= set(allowed)
+    _, _, document = await place.ask("GET", "/openapi.json")
+    for method, count in (("put", 3), ("head", 1)):
+        parameters = document["paths"]["/uploads/{upload}/files/{file}"][method]["parameters"]
+        headers = [one for one in parameters if one["in"] == "header"]
+        assert headers[0]["name"] == "Sivr-File-Name"
+        assert len(headers) == count
+        assert not [one for one in parameters if one["in"] == "query"]
 
 
 async def test_whose_upload(place: Place) -> None:

@@ -20,6 +20,7 @@ from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.ingest import Ingest
 from tests.services.ingesting import INSTITUTION, NODE, TOPLEVEL, Listener, running_ingest, store_grant
 
+_WEB = "https://web.example"
 _TOPLEVEL_KEY = SigningKey.generate()
 _INSTITUTION_KEY = SigningKey.generate()
 
@@ -83,8 +84,8 @@ async def running_place(folder: Path, *, idle_s: float = 30.0, **options: Any) -
     async with running_ingest(folder, institution, **options) as ingest:
         sessions = BrowserSessions(ingest.sessions, NODE, {INSTITUTION: [_INSTITUTION_KEY.public]})
         tokens = Verifier({TOPLEVEL: [_TOPLEVEL_KEY.public]}, audience="sivr")
-        authenticate = node_sessions.node_authentication(sessions, NODE, tokens, ["https://web.example"])
-        app = build_app("render", [*uploads.routes, *queue.routes], authenticate)
+        authenticate = node_sessions.node_authentication(sessions, NODE, tokens, [_WEB])
+        app = build_app("render", [*uploads.routes, *queue.routes], authenticate, web_origins=[_WEB])
         app[INGEST], app[BASE_URL], app[IDLE_S] = ingest, "https://node.example", idle_s
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await runner.setup()

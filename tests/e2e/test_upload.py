@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from urllib.parse import unquote
 
 from playwright.sync_api import expect
 
@@ -25,8 +26,10 @@ def test_a_head_with_a_file_that_is_no_dicom(enter: Enter, tmp_path: Path) -> No
     user = enter("ana")
     user.create_patient("Upload", given_name="Una")
     files = _head(tmp_path / "head")
-    letter = tmp_path / "letter to the colleague.txt"
+    letter = tmp_path / "Đurđević to the colleague.txt"
     letter.write_text("Dear colleague")
+    urls: list[str] = []
+    user.page.on("request", lambda request: urls.append(unquote(request.url)))
     user.choose_files([letter, *files])
     expect(user.page.locator(".upload-card progress").first).to_be_visible()
     user.go("#/patients")
@@ -37,9 +40,11 @@ def test_a_head_with_a_file_that_is_no_dicom(enter: Enter, tmp_path: Path) -> No
     expect(card.locator(".facts")).to_contain_text(f"{len(files)} stored")
     expect(card.locator(".facts")).to_contain_text("1 refused")
     refused = card.locator("li[data-state=refused]")
-    expect(refused).to_contain_text("letter to the colleague.txt")
+    expect(refused).to_contain_text("Đurđević to the colleague.txt")
     expect(refused.locator(".note")).to_contain_text("not")
     expect(user.page.locator("article.study")).to_contain_text(f"{len(files)} objects", timeout=SLOW_MS)
+    assert any("/files/" in url for url in urls)
+    assert not [url for url in urls if "colleague" in url or files[0].name in url], "file names stood in URLs"
 
 
 def test_the_same_files_again_are_known_and_a_zip_is_opened(
