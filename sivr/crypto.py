@@ -150,7 +150,7 @@ class Verifier:
 
 def access_claims(actor: Actor) -> dict[str, object]:
     """Claims of an access token for this actor."""
-    return {
+    claims: dict[str, object] = {
         "iss": actor.toplevel,
         "aud": ACCESS_AUDIENCE,
         "sub": actor.id,
@@ -158,6 +158,9 @@ def access_claims(actor: Actor) -> dict[str, object]:
         "roles": list(actor.roles),
         "institutions": list(actor.institutions),
     }
+    if actor.must_change_password:
+        claims["must_change_password"] = True
+    return claims
 
 
 def actor_from_claims(claims: Mapping[str, Any]) -> Actor:
@@ -169,6 +172,7 @@ def actor_from_claims(claims: Mapping[str, Any]) -> Actor:
             roles=tuple(cast(UserRole, role) for role in claims["roles"]),
             institutions=tuple(str(one) for one in claims["institutions"]),
             toplevel=str(claims["iss"]),
+            must_change_password=bool(claims.get("must_change_password", False)),
         )
     except (KeyError, TypeError) as error:
         raise Unauthenticated("The token lacks a claim.") from error

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import jwt
+import msgspec
 import pytest
 
 from sivr import crypto
@@ -29,6 +30,9 @@ def verifier(key: crypto.SigningKey) -> crypto.Verifier:
 def test_access_token_round_trip(key: crypto.SigningKey, verifier: crypto.Verifier) -> None:
     token = key.sign(crypto.access_claims(ACTOR), 300)
     assert crypto.actor_from_claims(verifier.verify(token)) == ACTOR
+    fresh = msgspec.structs.replace(ACTOR, must_change_password=True)
+    token = key.sign(crypto.access_claims(fresh), 300)
+    assert crypto.actor_from_claims(verifier.verify(token)) == fresh
 
 
 def test_grant_round_trip(key: crypto.SigningKey) -> None:

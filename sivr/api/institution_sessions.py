@@ -82,7 +82,7 @@ async def open_session(request: web.Request) -> web.Response:
     return response
 
 
-@routes.delete("/session", summary="End the session at this institution", status=204)
+@routes.delete("/session", summary="End the session at this institution", status=204, given_password=True)
 async def close_session(request: web.Request) -> web.Response:
     """End it here and take the cookie away."""
     found = services(request)

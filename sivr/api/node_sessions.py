@@ -143,7 +143,7 @@ async def open_session(request: web.Request, body: NewNodeSession) -> web.Respon
     return response
 
 
-@routes.delete("/session", summary="End the session on this node", status=204)
+@routes.delete("/session", summary="End the session on this node", status=204, given_password=True)
 async def close_session(request: web.Request) -> web.Response:
     """The grants it held go with it."""
     name = cookie_name(_ROLE, request.app[NODE].id)

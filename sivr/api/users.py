@@ -20,19 +20,24 @@ from sivr.model.directory import (
 routes = Routes()
 
 
-@routes.get("/me", summary="My own data", response=User)
+@routes.get("/me", summary="My own data", response=User, given_password=True)
 async def me(request: web.Request) -> User:
     """The asking user."""
     return await services(request).users.own(actor(request))
 
 
-@routes.patch("/me", summary="Change my own data", body=OwnChange, response=User)
+@routes.patch("/me", summary="Change my own data", body=OwnChange, response=User, given_password=True)
 async def change_me(request: web.Request, body: OwnChange) -> User:
     """Change one's own data."""
     return await services(request).users.change_own(actor(request), body, address(request))
 
 
-@routes.put("/me/password", summary="Change my password; my other sessions end", body=OwnPassword)
+@routes.put(
+    "/me/password",
+    summary="Change my password; my other sessions end",
+    body=OwnPassword,
+    given_password=True,
+)
 async def change_my_password(request: web.Request, body: OwnPassword) -> None:
     """Change one's own password."""
     users = services(request).users

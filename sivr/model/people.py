@@ -20,6 +20,8 @@ class Actor(msgspec.Struct, frozen=True):
     """Ids of the institutions whose nodes this actor may store on."""
     toplevel: str
     """Id of the toplevel that vouches for the actor."""
+    must_change_password: bool = False
+    """Whether nothing is open to them but to replace the password that they were given."""
 
     def has(self, role: UserRole) -> bool:
         """Whether the actor carries this role."""

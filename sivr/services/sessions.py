@@ -121,12 +121,15 @@ class SessionService:
 
     def _opened(self, session_id: str, account: Account, secret: str) -> Opened:
         user = account.user
+        given = user.must_change_password
         actor = Actor(
             id=user.id,
             name=user.name,
-            roles=user.roles,
-            institutions=account.active_institutions,
+            # Whoever gave the password knows it too, and must not act as its owner until it is replaced.
+            roles=() if given else user.roles,
+            institutions=() if given else account.active_institutions,
             toplevel=self._toplevel_id,
+            must_change_password=given,
         )
         claims = {**access_claims(actor), "sid": session_id}
         answer = OpenedSession(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
+
 from sivr.api.app import ROUTES
 from sivr.crypto import SigningKey, access_claims
 from tests.api.institution_asking import ORIGIN, Asking, answering
@@ -94,6 +96,17 @@ async def test_foreign_tokens(institution: Asking) -> None:
     ):
         status, _ = await institution.ask(None, "GET", "/studies", Authorization=f"Bearer {forged}")
         assert status == 401
+
+
+async def test_who_has_yet_to_choose_a_password_gets_nothing(institution: Asking) -> None:
+    fresh = msgspec.structs.replace(ANA, must_change_password=True)
+    for route in institution.client.app[ROUTES]:
+        if route.public or (route.method, route.path) == ("DELETE", "/session"):
+            continue
+        path = re.sub(r"{\w+}", "x", route.path)
+        status, problem = await institution.ask(fresh, route.method, path, {})
+        assert (status, problem["reason"]) == (403, "must_change_password"), path
+    assert (await institution.ask(fresh, "DELETE", "/session"))[0] == 204
 
 
 async def test_every_route_is_private_or_named(institution: Asking) -> None:

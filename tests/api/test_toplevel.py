@@ -312,6 +312,39 @@ async def test_administering_users(administrator: Browser, browser: Browser) -> 
     assert (await browser.ask("GET", "/me"))[0] == 401
 
 
+async def test_a_given_password_opens_nothing_but_its_own_change(
+    administrator: Browser, browser: Browser
+) -> None:
+    given, own = "given for the first day", "chosen by herself alone"
+    body = {"login": "eva", "name": "Eva", "email": "", "phone": "", "password": given,
+            "roles": ["physician", "administrator"], "institutions": ["general"]}  # fmt: skip
+    assert (await administrator.ask("POST", "/users", body))[0] == 201
+    opened = await browser.log_in(("eva", given))
+    assert (opened["must_change_password"], opened["user"]["roles"]) == (True, body["roles"])
+    asked = set()
+    for route in browser.client.app[ROUTES]:
+        path = re.sub(r"{\w+}", "x", route.path)
+        if route.public or path.startswith("/me"):
+            continue
+        status, problem = await browser.ask(route.method, path, {})
+        assert (status, problem["reason"]) == (403, "must_change_password"), path
+        assert problem["detail"] == "Please replace the password you were given by one of your own first."
+        asked.add(f"{route.method} {path}")
+    assert {"GET /institutions", "POST /patients/search", "GET /users", "GET /record-types"} < asked
+    assert (await browser.ask("GET", "/me"))[0] == 200
+    assert (await browser.ask("PATCH", "/me", {"language": "hr"}))[0] == 200
+    assert (await browser.renew())[0] == 200
+    assert (await browser.ask("GET", "/users"))[0] == 403
+    assert (await browser.ask("PUT", "/me/password", {"current": given, "new": own}))[0] == 204
+    # The token still says what was so when it was signed; the next one knows better.
+    assert (await browser.ask("GET", "/users"))[0] == 403
+    status, opened = await browser.renew()
+    assert (status, opened["must_change_password"]) == (200, False)
+    assert (await browser.ask("GET", "/users"))[0] == 200
+    assert (await browser.ask("POST", "/patients/search", {}))[0] == 200
+    assert (await browser.ask("DELETE", "/session"))[0] == 204
+
+
 async def test_the_last_administrator_stays(administrator: Browser) -> None:
     _, me = await administrator.ask("GET", "/me")
     for loss in ({"active": False}, {"roles": []}):
