@@ -12,7 +12,7 @@ from sivr.api.app import Authenticate
 from sivr.api.authentication import SAFE_METHODS, bearer_token, require_known_origin
 from sivr.api.institution import services
 from sivr.api.routing import Routes, actor, address, json_response
-from sivr.api.session_cookies import cookie_name, set_cookie
+from sivr.api.session_cookies import CLEAR_CACHE, cookie_name, set_cookie
 from sivr.crypto import Verifier, actor_from_claims
 from sivr.errors import Unauthenticated
 from sivr.model.people import Actor
@@ -90,6 +90,6 @@ async def close_session(request: web.Request) -> web.Response:
     secret = request.cookies.get(name)
     if secret:
         await found.sessions.close(actor(request), secret, address(request))
-    response = web.Response(status=204)
+    response = web.Response(status=204, headers=CLEAR_CACHE)
     set_cookie(response, name, "", 0)
     return response

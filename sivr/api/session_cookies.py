@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+CLEAR_CACHE = {"Clear-Site-Data": '"cache"'}
+"""For the answer to a log out: pictures that the browser kept are not for the next one who sits there."""
+
 
 def cookie_name(role: str, own_id: str) -> str:
     """Cookies ignore ports, so the name says whose it is; ``__Host-`` ties it to this host and HTTPS."""

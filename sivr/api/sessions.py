@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from sivr.api.routing import Routes, address, json_response
-from sivr.api.session_cookies import cookie_name
+from sivr.api.session_cookies import CLEAR_CACHE, cookie_name
 from sivr.api.toplevel import require_own_page, services
 from sivr.errors import Unauthenticated
 from sivr.model.directory import Credentials, OpenedSession
@@ -42,7 +42,7 @@ async def log_out(request: web.Request) -> web.Response:
     token = request.cookies.get(name, "")
     if token:
         await services(request).sessions.log_out(token, address(request))
-    response = web.Response(status=204)
+    response = web.Response(status=204, headers=CLEAR_CACHE)
     response.del_cookie(name, path="/", secure=True, httponly=True, samesite="Strict")
     return response
 

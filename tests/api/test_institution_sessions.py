@@ -53,6 +53,7 @@ async def test_ending(institution: Asking) -> None:
     cookie = institution.cookie
     assert await institution.ask(ANA, "DELETE", "/session") == (204, None)
     assert "Max-Age=0" in institution.set_cookie
+    assert institution.headers["Clear-Site-Data"] == '"cache"'
     institution.cookie = cookie
     assert (await institution.ask(None, "GET", "/studies"))[0] == 401
     assert (await institution.services.audit.newest(1))[0].action == "session.close"

@@ -173,6 +173,7 @@ async def test_log_out(client: Client, physician: Browser) -> None:
     other.cookie = physician.cookie
     assert await physician.ask("DELETE", "/session") == (204, None)
     assert "Max-Age=0" in physician.set_cookie
+    assert physician.answer_headers["Clear-Site-Data"] == '"cache"'
     assert physician.cookie == ""
     assert (await other.renew())[0] == 401
     assert await physician.ask("DELETE", "/session") == (204, None)
