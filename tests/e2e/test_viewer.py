@@ -43,6 +43,18 @@ def test_scroll_by_wheel_keys_and_slider(enter: Enter, read_patient: str) -> Non
     expect(user.page.locator(".corner.bl")).to_contain_text("5 / 24")
 
 
+def test_after_try_again_a_key_moves_one_slice(enter: Enter, read_patient: str) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.page.route(re.compile("/contents$"), lambda route: route.abort(), times=1)
+    user.page.click("a.study-link", timeout=SLOW_MS)
+    user.page.click("button >> text=Try again")
+    user.wait_exact()
+    expect(user.page.locator(".slice-place")).to_have_text("12 / 24")
+    user.page.keyboard.press("ArrowDown")
+    expect(user.page.locator(".slice-place")).to_have_text("13 / 24")
+
+
 def test_orientation_letters_and_facts_over_the_picture(enter: Enter, read_patient: str) -> None:
     user = _read(enter, read_patient)
     letters = {side: user.page.inner_text(f".letter.{side}") for side in ("left", "right", "top", "bottom")}

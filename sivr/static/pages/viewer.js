@@ -64,18 +64,22 @@ export class ViewerPage extends View {
     this.className = "viewer";
     document.title = `${t("viewer")} · SIVR`;
     document.body.classList.add("viewing");
-    fill(this, loading(t("viewer.opening")));
     this.listen(document, "keydown", (event) => this.#key(event));
     this.listen(this.#list, "choose", (event) => {
       this.classList.remove("drawer");
       this.#choose(event.detail);
     });
+    await this.#load();
+  }
+
+  async #load() {
+    fill(this, loading(t("viewer.opening")));
     try {
       await this.#open();
     } catch (error) {
       const problem = asProblem(error);
       if (!this.isConnected) return;
-      fill(this, h("div", { class: "viewer-head" }, this.#back()), trouble(problem.message, () => this.start()));
+      fill(this, h("div", { class: "viewer-head" }, this.#back()), trouble(problem.message, () => this.#load()));
     }
   }
 
@@ -109,7 +113,7 @@ export class ViewerPage extends View {
     this.#frame(fullName(patient), [study.description || study.modalities.join(" "), date(study.study_date), found.name].filter(Boolean).join(" · "));
     const findings = /** @type {import("../components/findings.js").Findings} */ (document.createElement("sivr-findings"));
     Object.assign(findings, { institution, study: uid });
-    this.#findings.append(
+    fill(this.#findings,
       h("header", {}, h("h2", {}, t("findings")), h("button", { type: "button", class: "plain icon-only", "aria-label": t("close"), onclick: () => this.#toggleFindings() }, icon("close"))),
       findings);
     const first = this.#all.find((one) => one.series_uid === series) ?? this.#all.find((one) => one.renderable) ?? this.#all[0];
