@@ -28,7 +28,7 @@ async def of_study(request: web.Request) -> Findings:
     roles=("physician",),
 )
 async def add(request: web.Request, body: NewFinding) -> Finding:
-    """Write a finding."""
+    """Write a finding; sent again with the same id it is answered and not written twice."""
     study = request.match_info["study"]
     return await services(request).findings.add(actor(request), study, body, address(request))
 

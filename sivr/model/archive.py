@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -159,10 +160,14 @@ class FindingHistory(msgspec.Struct, frozen=True):
     items: tuple[FindingVersion, ...]
 
 
+_FINDING_ID = "Chosen by the sender, so that a finding sent again because its answer was lost is written once"
+
+
 class NewFinding(Body, frozen=True, kw_only=True):
     """A finding as it is written."""
 
     text: str
+    id: Annotated[UUID, msgspec.Meta(description=_FINDING_ID)] | None = None
 
 
 class FindingChange(Body, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from sivr.errors import Invalid
 from sivr.model.archive import Author, Finding, FindingChange, FindingHistory, Findings, NewFinding
 from sivr.model.people import Actor
@@ -32,12 +34,16 @@ class FindingService:
         return FindingHistory(tuple(await self._findings.history(study_uid, finding_id)))
 
     async def add(self, actor: Actor, study_uid: str, new: NewFinding, address: str) -> Finding:
-        """Write a finding; raises Forbidden, NotFound, Invalid."""
+        """Write a finding; raises Forbidden, NotFound, Invalid, Conflict (the id belongs to another finding).
+
+        The same finding sent again with its id is answered and not written again.
+        """
         require_role(actor, "physician")
         text = _checked(new.text)
         await self._studies.require(study_uid)
         author = Author(actor.id, actor.name)
-        return await self._findings.add(study_uid, text, author, By(actor.id, address))
+        made = (new.id or uuid.uuid4()).hex
+        return await self._findings.add(study_uid, text, author, By(actor.id, address), finding_id=made)
 
     async def change(
         self, actor: Actor, study_uid: str, finding_id: str, change: FindingChange, address: str

@@ -14,10 +14,11 @@ from sivr.store.audit import By, record
 from sivr.store.database import Database
 from sivr.store.schema.columns import now
 from sivr.store.schema.institution import finding, finding_version
+from sivr.store.upsert import insert_for
 
 
 class FindingStore:
-    """Findings in the institution's database; rows are added, never changed or removed."""
+    """Findings in the institution's database; versions are added, never changed or removed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,17 +47,23 @@ class FindingStore:
             for row in rows
         ]
 
-    async def add(self, study_uid: str, text: str, author: Author, by: By) -> Finding:
-        """Write a finding."""
-        made = uuid.uuid4().hex
+    async def add(
+        self, study_uid: str, text: str, author: Author, by: By, *, finding_id: str = ""
+    ) -> Finding:
+        """Write a finding; raises Conflict when the id belongs to another one.
+
+        Where the same finding was written with this id already, it is answered as it is now.
+        """
+        made = finding_id or uuid.uuid4().hex
         moment = now()
 
         async def work(connection: AsyncConnection) -> Finding:
-            await connection.execute(
-                finding.insert().values(
-                    id=made, study_uid=study_uid, author_id=author.id, created_at=moment, version=1
-                )
+            row = insert_for(connection, finding).values(
+                id=made, study_uid=study_uid, author_id=author.id, created_at=moment, version=1
             )
+            if not (await connection.execute(row.on_conflict_do_nothing())).rowcount:
+                await _require_same(connection, study_uid, made, text, author)
+                return await _read(connection, study_uid, made)
             await _add_version(connection, made, 1, text, author, moment)
             await record(connection, by, "finding.create", made)
             return await _read(connection, study_uid, made)
@@ -129,6 +136,19 @@ async def _read(connection: AsyncConnection, study_uid: str, finding_id: str) ->
     if row is None:
         raise _unknown()
     return _finding(row)
+
+
+async def _require_same(
+    connection: AsyncConnection, study_uid: str, finding_id: str, text: str, author: Author
+) -> None:
+    """Raises Conflict unless the finding was written by this author with this text, whatever became of it."""
+    query = (
+        sa.select(finding.c.study_uid, finding.c.author_id, finding_version.c.text)
+        .join(finding_version, finding_version.c.finding_id == finding.c.id)
+        .where(finding.c.id == finding_id, finding_version.c.version == 1)
+    )
+    if tuple((await connection.execute(query)).one()) != (study_uid, author.id, text):
+        raise Conflict("This id belongs to another finding.", {"field": "id"})
 
 
 async def _add_version(

@@ -80,6 +80,19 @@ async def test_a_lost_answer_may_be_asked_for_again(institution: Asking) -> None
     assert len((await institution.ask(ANA, "GET", f"{path}/history"))[1]["items"]) == 2
 
 
+async def test_an_id_of_the_sender_makes_writing_repeatable(institution: Asking) -> None:
+    new = {"text": "After a lost line.", "id": "6F9619FF-8B86-4D01-B42D-00CF4FC964FF"}
+    status, first = await institution.ask(ANA, "POST", FINDINGS, new)
+    assert (status, first["id"]) == (201, "6f9619ff8b864d01b42d00cf4fc964ff")
+    assert await institution.ask(ANA, "POST", FINDINGS, new) == (201, first)
+    status, problem = await institution.ask(ANA, "POST", FINDINGS, {**new, "text": "Something else."})
+    assert (status, problem["detail"]) == (409, "This id belongs to another finding.")
+    assert (await institution.ask(MARKO, "POST", FINDINGS, new))[0] == 409
+    assert (await institution.ask(ANA, "GET", FINDINGS))[1]["items"] == [first]
+    for wrong in ("", "not a UUID", "../x", 7):
+        assert (await institution.ask(ANA, "POST", FINDINGS, {**new, "id": wrong}))[0] == 400
+
+
 async def test_two_windows_at_once(institution: Asking) -> None:
     path = f"{FINDINGS}/{(await write(institution))['id']}"
     changes = [{"text": f"Window {number}", "version": 1} for number in range(6)]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sivr.errors import Conflict, Forbidden, NotFound
 from sivr.model.archive import Author
-from sivr.store.audit import By
+from sivr.store.audit import Audit, By
 from sivr.store.database import Database
 from sivr.store.findings import FindingStore
 from sivr.store.schema.institution import finding_version
@@ -68,6 +68,29 @@ async def test_the_same_change_twice_is_one(findings: FindingStore) -> None:
     second = await findings.change("1.2", first.id, "Two", 1, ANA, BY)
     assert await findings.change("1.2", first.id, "Two", 1, ANA, BY) == second
     assert len(await findings.history("1.2", first.id)) == 2
+
+
+async def test_the_same_finding_twice_is_one(findings: FindingStore) -> None:
+    first = await findings.add("1.2", "One", ANA, BY, finding_id="a1")
+    assert first.id == "a1"
+    renamed = Author("ana", "Dr. Ana Horvat")
+    assert await findings.add("1.2", "One", renamed, BY, finding_id="a1") == first
+    for study, text, author in (("1.2", "Two", ANA), ("1.2", "One", MARKO), ("1.3", "One", ANA)):
+        with pytest.raises(Conflict):
+            await findings.add(study, text, author, By(author.id), finding_id="a1")
+    # What arrives late is what was asked for first, whatever became of it since.
+    changed = await findings.change("1.2", "a1", "Two", 1, ANA, BY)
+    assert await findings.add("1.2", "One", ANA, BY, finding_id="a1") == changed
+    assert await findings.of_study("1.2") == [changed]
+    assert len(await findings.history("1.2", "a1")) == 2
+
+
+async def test_the_same_finding_at_once(database: Database, findings: FindingStore) -> None:
+    asked = (findings.add("1.2", "One", ANA, BY, finding_id="a1") for _ in range(8))
+    written = await asyncio.gather(*asked)
+    assert await findings.of_study("1.2") == written[:1]
+    assert {one.created_at for one in written} == {written[0].created_at}
+    assert len(await Audit(database).newest(object_id="a1")) == 1
 
 
 async def test_changes_at_once(findings: FindingStore) -> None:

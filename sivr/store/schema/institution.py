@@ -91,7 +91,8 @@ instance = sa.Table(
     sa.ForeignKeyConstraint(["study_uid", "node_id"], _WHOSE, ondelete="CASCADE"),
 )
 
-# The newest version of each finding is the one with the greatest number; rows are only ever added.
+# ``version`` is the newest one's number. It and the version's row are written in one transaction; the rows of
+# finding_version are only ever added.
 finding = sa.Table(
     "finding",
     metadata,
