@@ -175,7 +175,7 @@ class Render(ApiRole, frozen=True, kw_only=True):
     render_workers: Positive | None = None
     """Default: one per core, at most four."""
     render_queue: Positive = 64
-    gl_platform: Literal["auto", "egl", "glfw", "osmesa"] = "auto"
+    gl_platform: Literal["auto", "egl", "glfw", "osmesa", "software"] = "auto"
     indexing_workers: Positive = 2
     limits: Limits = Limits()
 

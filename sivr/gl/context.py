@@ -16,7 +16,8 @@ import msgspec
 
 from sivr.errors import Invalid, Unavailable
 
-Platform = Literal["auto", "egl", "egl-device", "egl-surfaceless", "glfw", "osmesa"]
+Platform = Literal["auto", "egl", "egl-device", "egl-surfaceless", "glfw", "osmesa", "software"]
+"""``software`` is no OpenGL at all; ``auto`` becomes that where only the processor would play the device."""
 
 MAJOR, MINOR = 3, 3
 """OpenGL version the shaders need."""
@@ -254,8 +255,14 @@ PLATFORMS: dict[str, tuple[str, ...]] = {
     "egl-surfaceless": ("egl-surfaceless",),
     "glfw": ("glfw",),
     "osmesa": ("osmesa",),
+    "software": (),
 }
 """Which ways are tried, in order, for what the configuration says."""
+
+
+def is_software(renderer: str) -> bool:
+    """Whether a renderer's name is that of a rasterizer on the processor."""
+    return any(name in renderer.lower() for name in ("llvmpipe", "softpipe", "swrast", "software"))
 
 
 def describe() -> dict[str, str]:

@@ -13,12 +13,12 @@ from sivr.errors import Invalid, TooLarge
 from sivr.gl import camera
 from sivr.gl.picture import Easel, Pixels
 from sivr.gl.program import Program
-from sivr.gl.textures import BRICK, EXTREME_BRICKS, TextureCache, VolumeTexture, distance_texture
-from sivr.gl.transfer import ENTRIES, placed, table_of, visible_values
-from sivr.kernels.bricks import distance_field, occupied_bricks
+from sivr.gl.ready import BRICK
+from sivr.gl.textures import EXTREME_BRICKS, TextureCache, VolumeTexture
+from sivr.gl.transfer import ENTRIES, placed, table_of
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
-from sivr.model.rendering import Method, PlaneView, TransferFunction, VolumeView
+from sivr.model.rendering import Method, PlaneView, VolumeView
 
 Check = Callable[[], None]
 
@@ -26,7 +26,6 @@ FULL_STEP = 0.75
 """Ray step of a finished picture, in voxels of the finest axis; drafts take one (51 dB and more)."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
-DISTANCES_KEPT = 4
 FUNCTIONS = {"linear": 0, "linear-exact": 1, "sigmoid": 2}
 _DEFINES: dict[Method, tuple[str, ...]] = {
     "maximum_ip": ("MAXIMUM",),
@@ -48,6 +47,7 @@ class Raycaster:
         self._easel = Easel()
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
         self._table = int(GL.glGenTextures(1))
+        self.full_step = FULL_STEP
 
     def volume(self, volume: VolumeTexture, view: VolumeView, check: Check | None = None) -> Pixels:
         """A picture of the whole volume: (h, w, 3) when composite, else (h, w).
@@ -111,9 +111,9 @@ class Raycaster:
         rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, affine)
         finest = float(np.linalg.norm(affine[:3, :3], axis=0).min())
         # From half resolution a step of a voxel is two of the volume's; without it, the same is skipped over.
-        step = finest * ((1.0 if half is not None else 2.0) if view.draft else FULL_STEP)
+        step = finest * ((1.0 if half is not None else 2.0) if view.draft else self.full_step)
         table = table_of(function, step)
-        distances = self._distances(volume, function)
+        distances = volume.distance_map(function)
         program = self._program("composite.frag", ("HALF",) if half is not None else ())
         scale = (view.width / size[0], view.height / size[1])
         self._set_rays(program, rays, shape, scale)
@@ -165,27 +165,6 @@ class Raycaster:
         if volume.padding_texel is not None and method != "maximum_ip":
             defines = (*defines, "PADDED")
         return method, defines
-
-    def _distances(self, volume: VolumeTexture, function: TransferFunction) -> int:
-        key = (function.points,)
-        known = volume.distances.get(key)
-        if known is not None and known[0] == volume.version:
-            volume.distances.move_to_end(key)
-            return known[1]
-        if known is not None:
-            GL.glDeleteTextures([known[1]])
-        low, high = volume.brick_ranges()
-        flags, first, step = visible_values(function)
-        slope, intercept = volume.source.slope, volume.source.intercept
-        if slope < 0:
-            flags = flags[::-1]
-            first += step * len(flags)
-        occupied = occupied_bricks(low, high, flags, (first - intercept) / slope, step / abs(slope))
-        handle = distance_texture(distance_field(occupied))
-        volume.distances[key] = (volume.version, handle)
-        while len(volume.distances) > DISTANCES_KEPT:
-            GL.glDeleteTextures([volume.distances.popitem(last=False)[1][1]])
-        return handle
 
     def _upload_table(self, colors: npt.NDArray[np.float32]) -> None:
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._table)

@@ -13,16 +13,13 @@ import numpy.typing as npt
 from OpenGL import GL
 
 from sivr.errors import Exhausted, Invalid
-from sivr.gl.attach import SharedVoxels
-from sivr.gl.camera import lps_from_texel
+from sivr.gl.ready import BRICK, ReadyVolume
 from sivr.gl.source import VolumeSource
-from sivr.kernels.bricks import brick_ranges, tile_ranges
-from sivr.kernels.volumes import half_with_gradient, reduce_slice, replace
+from sivr.kernels.volumes import half_with_gradient
+from sivr.model.rendering import TransferFunction
 
 Array = npt.NDArray[Any]
 
-BRICK = 4
-"""Voxels per brick: 10-20% faster than 8 and 40% than 16 on real tissue."""
 EXTREME_BRICKS = 4
 """Bricks per side of the larger blocks that projections leap over."""
 
@@ -47,10 +44,9 @@ FORMATS: dict[str, Format] = {
     "float32": Format("float32", int(GL.GL_R32F), int(GL.GL_RED), int(GL.GL_FLOAT), 1.0, -(10**9)),
 }
 HALF = Format("int16", int(GL.GL_RGBA16_SNORM), int(GL.GL_RGBA), int(GL.GL_SHORT), 32767.0)
-COARSE = 16
-"""Every so many slices make the first picture of a volume, whatever time they take."""
 HALF_LAYERS = 4
 """Layers of a half volume that are made at a time."""
+DISTANCES_KEPT = 4
 FORMAT_OF_DTYPE: dict[str, str] = {
     "bool": "uint8",
     "uint8": "uint8",
@@ -81,11 +77,10 @@ def reduction(shape: tuple[int, int, int], itemsize: int, limit: int, budget: in
         factors[longest] += 1
 
 
-class VolumeTexture:
+class VolumeTexture(ReadyVolume):
     """One volume on the graphics device, as far as its slices are ready.
 
-    A missing slice shows the nearest ready one, so that every eighth slice makes a coarse volume. Means of
-    voxels are taken where the volume must be reduced, for every rendering method.
+    Means of voxels are taken where the volume must be reduced, for every rendering method.
     """
 
     def __init__(self, source: VolumeSource, max_axis: int, budget: int) -> None:
@@ -93,42 +88,14 @@ class VolumeTexture:
         if name is None:
             raise Invalid(f"Volumes of type {source.dtype[:16]} cannot be rendered.")
         self.format = FORMATS[name]
-        self.source = source
-        self.shared = SharedVoxels(source)
         itemsize = np.dtype(self.format.dtype).itemsize
-        self.factors = reduction(source.shape, itemsize, max_axis, budget)
-        shape = [-(-n // f) for n, f in zip(source.shape, self.factors, strict=True)]
-        self.shape = (shape[0], shape[1], shape[2])
-        self.lps_from_texel = lps_from_texel(source.lps_from_ijk, self.factors)
-        self._seen = np.zeros(source.shape[0], bool)
-        self._covered = np.zeros(self.shape[0], np.int64)
-        self._shown = np.full(self.shape[0], -1, np.int64)
-        tiles = (self.shape[0], -(-self.shape[1] // BRICK), -(-self.shape[2] // BRICK))
-        self._low, self._high = np.zeros(tiles, self.format.dtype), np.zeros(tiles, self.format.dtype)
-        self._bricks: tuple[int, Array, Array] | None = None
+        factors = reduction(source.shape, itemsize, max_axis, budget)
+        super().__init__(source, self.format.dtype, self.format.lowest, factors)
         self._half: int | None = None
         self._half_layers = 0
         self._extremes: dict[bool, tuple[int, int]] = {}
-        self._typical: tuple[int, float, float] | None = None
-        self.distances: OrderedDict[object, tuple[int, int]] = OrderedDict()
-        self.version = 0
-        """Counts changes of what the texture shows."""
+        self._distances: OrderedDict[object, tuple[int, int]] = OrderedDict()
         self.handle = _texture_3d(self.shape, self.format)
-
-    @property
-    def reduced(self) -> bool:
-        """Whether texels are means of several voxels."""
-        return self.factors != (1, 1, 1)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every slice is in the texture."""
-        return bool(self._seen.all())
-
-    @property
-    def slices_ready(self) -> int:
-        """How many slices of the source are in the texture."""
-        return int(self._seen.sum())
 
     @property
     def value_scale(self) -> tuple[float, float]:
@@ -142,47 +109,14 @@ class VolumeTexture:
             return None
         # Signed normalized texels end at -1, which is -32767; -32768 looks like it.
         limit = self.format.limit
-        return max(float(self._padding_code()), -limit) / limit + 0.5 / limit
+        return max(float(self.lowest), -limit) / limit + 0.5 / limit
 
     def size_bytes(self) -> int:
         """What this volume takes on the device, all textures together."""
         voxels = int(np.prod(self.shape, dtype=np.int64))
         bricks = voxels // BRICK**3
-        total = voxels * np.dtype(self.format.dtype).itemsize + bricks * len(self.distances)
+        total = voxels * np.dtype(self.format.dtype).itemsize + bricks * len(self._distances)
         return total + (voxels if self._half is not None else 0)
-
-    def update(self, limit_s: float | None = None, check: Callable[[], None] | None = None) -> int:
-        """Upload slices that became ready, spread over the volume first; returns how many.
-
-        Ends after about ``limit_s``, but not before the slices of a coarse volume are there; ``check`` is
-        called between slices and may raise Canceled. The rest is left for the next time.
-        """
-        new = np.flatnonzero((self.shared.ready != 0) & ~self._seen)
-        if not len(new):
-            return 0
-        until = None if limit_s is None else time.perf_counter() + limit_s
-        step = self.factors[0]
-        done = 0
-        coarse = -(-self.shape[0] // COARSE)
-        try:
-            for k in _spread(np.unique(new // step)):
-                if done and check:
-                    check()
-                if done >= coarse and until is not None and time.perf_counter() > until:
-                    break
-                mine = new[new // step == k]
-                self._seen[mine] = True
-                done += len(mine)
-                image = self._texture_slice(k)
-                self._low[k], self._high[k] = tile_ranges(image, BRICK)
-                self._upload(k, image)
-                self._shown[k] = k
-                self._covered[k] = 1
-        finally:
-            if done:
-                self._fill()
-                self.version += 1
-        return done
 
     def prepare(self, budget: int, limit_s: float) -> bool:
         """Work ahead while nobody asks: upload what is ready, then make the half volume for drafts.
@@ -191,90 +125,12 @@ class VolumeTexture:
         """
         return bool(self.update(limit_s)) or self._grow_half(budget, limit_s)
 
-    def _texture_slice(self, k: int) -> Array:
-        """The texels of layer k: stored voxels, or the mean of the ready slices it covers."""
-        step = self.factors[0]
-        ready = [n for n in range(k * step, min((k + 1) * step, len(self._seen))) if self._seen[n]]
-        images = [self._texels(n) for n in ready]
-        if len(images) == 1:
-            return images[0]
-        mean = np.mean(images, axis=0, dtype=np.float64)
-        return (mean if self.format.dtype == "float32" else np.rint(mean)).astype(self.format.dtype)
-
-    def _texels(self, n: int) -> Array:
-        image = np.ascontiguousarray(self.shared.voxels[n])
-        if image.dtype != self.format.dtype:
-            image = image.astype(self.format.dtype)
-        padding = self.source.padding_value
-        if padding is not None and padding != self._padding_code() and _fits(padding, image.dtype):
-            image = replace(image, padding, self._padding_code())
-        return reduce_slice(image, self.factors[1], self.factors[2])
-
-    def _padding_code(self) -> int:
-        """What padding is in the texture: the lowest value, which every rendering treats as nothing."""
-        return self.format.lowest
-
-    def _fill(self) -> None:
-        """Let missing layers show the nearest one that is there."""
-        there = np.flatnonzero(self._covered)
-        layers = np.arange(self.shape[0])
-        after = np.clip(np.searchsorted(there, layers), 0, len(there) - 1)
-        before = np.clip(after - 1, 0, len(there) - 1)
-        nearest = np.where(
-            np.abs(there[after] - layers) <= np.abs(layers - there[before]), there[after], there[before]
-        )
-        changed = np.flatnonzero((self._covered == 0) & (self._shown != nearest))
-        image, of = None, -1
-        for k in changed:
-            if image is None or of != nearest[k]:
-                of = int(nearest[k])
-                image = self._texture_slice(of)
-            self._upload(int(k), image)
-        self._shown[:] = nearest
-
-    def _upload(self, k: int, image: Array) -> None:
+    def _put(self, k: int, image: Array) -> None:
         GL.glBindTexture(GL.GL_TEXTURE_3D, self.handle)
         GL.glTexSubImage3D(
             GL.GL_TEXTURE_3D, 0, 0, 0, k, image.shape[1], image.shape[0], 1,
             self.format.layout, self.format.type, np.ascontiguousarray(image),
         )  # fmt: skip
-
-    def brick_ranges(self) -> tuple[Array, Array]:
-        """Least and largest voxel of each brick of what is shown at present."""
-        if self._bricks is None or self._bricks[0] != self.version:
-            low, high = brick_ranges(self._low, self._high, self._shown, BRICK)
-            self._bricks = (self.version, low, high)
-        return self._bricks[1], self._bricks[2]
-
-    def value_range(self) -> tuple[float, float]:
-        """Least and largest modality value shown, padding left out."""
-        low, high = self._low[self._covered > 0], self._high[self._covered > 0]
-        if not low.size:
-            return 0.0, 1.0
-        least, most = float(low.min()), float(high.max())
-        if self.source.padding_value is not None and least <= self._padding_code():
-            image = low[low > self._padding_code()]
-            least = float(image.min()) if image.size else most
-        a = least * self.source.slope + self.source.intercept
-        b = most * self.source.slope + self.source.intercept
-        return min(a, b), max(a, b)
-
-    def typical_range(self) -> tuple[float, float]:
-        """Modality values that a relative transfer function calls 0 and 1: the darkest, and one that all
-        but the brightest voxels of the body stay below."""
-        if self._typical is None or self._typical[0] != self.version:
-            low, high = self.value_range()
-            self._typical = (self.version, low, self._bright(low, high))
-        return self._typical[1], self._typical[2]
-
-    def _bright(self, low: float, high: float) -> float:
-        rows, columns = (max(1, n // 128) for n in self.source.shape[1:])
-        ready = np.flatnonzero(self._seen)[:: max(1, self.slices_ready // 48)]
-        sample = self.shared.voxels[ready, ::rows, ::columns].astype(np.float64)
-        values = sample * self.source.slope + self.source.intercept
-        # Air is most of the picture and says nothing about the body.
-        body = values[values > low + 0.02 * (high - low)]
-        return float(np.percentile(body, 99.5)) if body.size else high
 
     @property
     def half(self) -> int | None:
@@ -297,7 +153,7 @@ class VolumeTexture:
             last = min(first + HALF_LAYERS, layers)
             # One layer more on each side for the gradient.
             begin, end = max(first - 1, 0), min(last + 1, layers)
-            voxels = np.stack([self._texture_slice(k) for k in range(2 * begin, min(2 * end, self.shape[0]))])
+            voxels = np.stack([self._layer_image(k) for k in range(2 * begin, min(2 * end, self.shape[0]))])
             values = half_with_gradient(voxels, int(self.format.limit))[first - begin : last - begin]
             GL.glBindTexture(GL.GL_TEXTURE_3D, self._half)
             GL.glTexSubImage3D(
@@ -306,6 +162,21 @@ class VolumeTexture:
             )  # fmt: skip
             self._half_layers = last
         return True
+
+    def distance_map(self, function: TransferFunction) -> int:
+        """Texture of the distances of bricks to what this function shows."""
+        key = (function.points,)
+        known = self._distances.get(key)
+        if known is not None and known[0] == self.version:
+            self._distances.move_to_end(key)
+            return known[1]
+        if known is not None:
+            GL.glDeleteTextures([known[1]])
+        handle = distance_texture(self.distances(function))
+        self._distances[key] = (self.version, handle)
+        while len(self._distances) > DISTANCES_KEPT:
+            GL.glDeleteTextures([self._distances.popitem(last=False)[1][1]])
+        return handle
 
     def extremes(self, largest: bool) -> int:
         """Texture of the largest (least) texel of blocks of ``BRICK * EXTREME_BRICKS`` voxels."""
@@ -331,7 +202,7 @@ class VolumeTexture:
     def delete(self) -> None:
         """Give all textures back."""
         handles = [self.handle, *(handle for _, handle in self._extremes.values())]
-        handles += [handle for _, handle in self.distances.values()]
+        handles += [handle for _, handle in self._distances.values()]
         if self._half is not None:
             handles.append(self._half)
         GL.glDeleteTextures(handles)
@@ -414,22 +285,6 @@ class TextureCache:
         """Drop everything."""
         for key in self.keys():
             self.forget(key)
-
-
-def _spread(layers: npt.NDArray[np.int64]) -> list[int]:
-    """The same layers, every 16th first, then every 8th, 4th..., so that any beginning covers the volume."""
-
-    def fineness(k: int) -> int:
-        return COARSE if k == 0 else min(k & -k, COARSE)
-
-    return sorted((int(k) for k in layers), key=lambda k: -fineness(k))
-
-
-def _fits(value: int, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        return True
-    info = np.iinfo(dtype)
-    return bool(info.min <= value <= info.max)
 
 
 def _texture_3d(shape: tuple[int, int, int], layout: Format, linear: bool = True) -> int:

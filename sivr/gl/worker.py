@@ -1,4 +1,4 @@
-"""A render process: one OpenGL context, the textures of some volumes, one job at a time.
+"""A render process: one OpenGL context or none, some volumes, one job at a time.
 
 It ends when its pipe does, so it never outlives the process that started it, and leaves Ctrl-C to that
 process.
@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from sivr.errors import Canceled, SivrError
+from sivr.errors import Canceled, SivrError, Unavailable
 from sivr.gl import messages
-from sivr.gl.context import Platform, create, describe
+from sivr.gl.context import Platform, create, describe, is_software
 from sivr.gl.messages import Cancel, Drawn, Failed, Forget, Hello, Job, Refusal, Stop, ToWorker
 
 DRAFT_UPLOAD_S = 0.2
@@ -36,12 +36,7 @@ def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes
     # A pipe that is gone means nobody is there to be told.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            context = create(platform, device)
-            artist = _Artist(texture_budget_bytes)
-            names = describe()
-            hello = Hello(
-                context.way, names["renderer"], names["version"], context.refused, artist.slice_path()
-            )
+            artist, hello = _begin(platform, device, texture_budget_bytes)
         except (SivrError, ImportError, OSError) as error:
             pipe.send_bytes(messages.encode(Refusal(str(error))))
             return
@@ -49,6 +44,31 @@ def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes
         # Beside the first pictures, which would otherwise wait for compilers one after the other.
         threading.Thread(target=_warm_up, name="sivr-gl-warm-up", daemon=True).start()
         Worker(pipe, artist).run()
+
+
+def _begin(platform: Platform, device: int, budget_bytes: int) -> tuple[Artist, Hello]:
+    """Whoever draws here, and what there is to say about it."""
+    refused: tuple[str, ...] = ()
+    if platform != "software":
+        try:
+            context = create(platform, device)
+        except Unavailable as error:
+            if platform != "auto":
+                raise
+            refused = (str(error),)
+        else:
+            names = describe()
+            if platform != "auto" or not is_software(names["renderer"]):
+                hardware = GlArtist(budget_bytes)
+                return hardware, Hello(
+                    context.way, names["renderer"], names["version"], context.refused, hardware.slice_path()
+                )
+            # A rasterizer on the processor is the slower way to use it.
+            context.release()
+    from sivr.kernels.lanes import LANES, processor
+
+    renderer = f"{processor()}, {LANES} rays at once"
+    return SoftwareArtist(budget_bytes), Hello("software", renderer, "", refused, "cpu")
 
 
 def _warm_up() -> None:
@@ -60,7 +80,7 @@ def _warm_up() -> None:
 class Worker:
     """The loop of a render process."""
 
-    def __init__(self, pipe: Connection, artist: _Artist) -> None:
+    def __init__(self, pipe: Connection, artist: Artist) -> None:
         self._pipe = pipe
         self._artist = artist
         self._waiting: deque[ToWorker] = deque()
@@ -112,41 +132,61 @@ class Worker:
                 self._waiting.append(message)
 
 
-class _Artist:
-    """Everything that needs the context. OpenGL is imported here, after the context was made."""
+class Artist:
+    """Draws jobs; what it needs is imported when it is made."""
 
-    def __init__(self, texture_budget_bytes: int) -> None:
-        from sivr.gl.raycast import Raycaster
-        from sivr.gl.textures import TextureCache
-
-        self._textures = TextureCache(texture_budget_bytes)
-        self._raycaster = Raycaster(self._textures)
-
-    def slice_path(self) -> str:
-        from sivr.gl.slice import choose_slice_path
-
-        return choose_slice_path()
+    _volumes: Any
+    _caster: Any
 
     def forget(self, key: str) -> None:
-        self._textures.forget(key)
+        """The voxels of this volume go away."""
+        self._volumes.forget(key)
 
     def prepare(self) -> bool:
-        return self._textures.prepare(AHEAD_S)
+        """Work ahead a little; returns whether there was anything to do."""
+        return bool(self._volumes.prepare(AHEAD_S))
 
     def draw(self, job: Job, check: Callable[[], None]) -> tuple[Drawn, Any]:
         started = time.perf_counter()
         draft = job.volume is not None and job.volume.draft
-        volume = self._textures.get(job.source, DRAFT_UPLOAD_S if draft else None, check)
+        volume = self._volumes.get(job.source, DRAFT_UPLOAD_S if draft else None, check)
         ready = volume.slices_ready
         updated = time.perf_counter()
         if job.volume is not None:
-            pixels = self._raycaster.volume(volume, job.volume, None if draft else check)
+            pixels = self._caster.volume(volume, job.volume, None if draft else check)
         elif job.plane is not None:
-            pixels = self._raycaster.plane(volume, job.plane, check)
+            pixels = self._caster.plane(volume, job.plane, check)
         else:
             raise Canceled("The job asks for nothing.")
-        self._textures.trim()
+        self._volumes.trim()
         done = time.perf_counter()
         timing = {"update": (updated - started) * 1000, "draw": (done - updated) * 1000}
         answer = Drawn(job.id, pixels.shape, ready, len(volume.shared.ready), volume.factors, draft, timing)
         return answer, np.ascontiguousarray(pixels).reshape(-1).data
+
+
+class GlArtist(Artist):
+    """With OpenGL, in the context that is current."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        from sivr.gl.raycast import Raycaster
+        from sivr.gl.textures import TextureCache
+
+        self._volumes = TextureCache(budget_bytes)
+        self._caster = Raycaster(self._volumes)
+
+    def slice_path(self) -> str:
+        """cpu or gl: which shows a stored frame faster here."""
+        from sivr.gl.slice import choose_slice_path
+
+        return choose_slice_path()
+
+
+class SoftwareArtist(Artist):
+    """With the processor alone."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        from sivr.gl.software import SoftwareCaster, SoftwareVolumes
+
+        self._volumes = SoftwareVolumes(budget_bytes)
+        self._caster = SoftwareCaster()

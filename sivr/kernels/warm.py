@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sivr.kernels import bricks, slices, volumes
+from sivr.kernels import bricks, composite, slices, volumes
+from sivr.kernels.voxels import Layout
 
 DTYPES = ("int16", "uint16", "uint8")
 
@@ -23,6 +24,9 @@ def warm_up() -> None:
         volumes.half_with_gradient(voxels, 255)
         volumes.reduce_slice(voxels[0], 2, 2)
         volumes.replace(voxels[0], 1, 0)
+    for dtype in ("int16", "uint16"):
+        for mapped in (True, False):
+            composite.program_for(Layout(dtype, mapped))
     picture = np.zeros((8, 8), np.uint8)
     slices.resample(picture, 16, 16)
     slices.resample(picture[..., None].repeat(3, axis=2), 4, 4)

@@ -82,9 +82,11 @@ def current_context() -> Iterator[None]:
     made.release()
 
 
-@pytest.fixture
-async def farm() -> AsyncIterator[RenderFarm]:
-    """One worker, a queue of four."""
-    async with RenderFarm(workers=1, queue_limit=4, texture_budget_bytes=64 << 20) as made:
+@pytest.fixture(params=["egl", "software"])
+async def farm(request: pytest.FixtureRequest) -> AsyncIterator[RenderFarm]:
+    """One worker, a queue of four; with OpenGL and without."""
+    async with RenderFarm(
+        workers=1, queue_limit=4, texture_budget_bytes=64 << 20, platform=request.param
+    ) as made:
         await made.started()
         yield made

@@ -18,6 +18,7 @@ from sivr.model.cameras import turned, viewpoint_for
 from sivr.model.pixels import Window
 from sivr.model.presets import PRESETS
 from sivr.model.rendering import PlaneView, Viewpoint, VolumeView
+from tests.gl.paths import PATHS, renderer
 
 pytestmark = pytest.mark.usefixtures("current_context")
 
@@ -109,23 +110,20 @@ PICTURES: dict[str, tuple[VolumeView | PlaneView, str]] = {
 }
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", PICTURES)
-def test_picture_is_as_it_was(bench: Any, name: str) -> None:
-    from sivr.gl.raycast import Raycaster
-    from sivr.gl.textures import TextureCache
-
+def test_picture_is_as_it_was(bench: Any, name: str, path: str) -> None:
     view, sentence = PICTURES[name]
     affine = np.diag([1.0, 1.0, 2.0, 1.0])
-    textures = TextureCache(64 << 20)
+    textures, cast = renderer(path)
     volume = textures.get(bench(torso(), affine).source)
-    cast = Raycaster(textures)
     got = cast.volume(volume, view) if isinstance(view, VolumeView) else cast.plane(volume, view)
     textures.clear()
-    path = FOLDER / f"{name}.png"
-    if os.environ.get("SIVR_GOLDEN") == "write":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(codec.encode(got, "image/png"))
-    want = codec.decode(path.read_bytes())
+    golden = FOLDER / f"{name}.png"
+    if os.environ.get("SIVR_GOLDEN") == "write" and path == "gl":
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_bytes(codec.encode(got, "image/png"))
+    want = codec.decode(golden.read_bytes())
     assert got.shape == want.shape
     error = np.mean((got.astype(float) - want) ** 2)
     assert 10 * np.log10(255**2 / max(error, 1e-9)) > ALIKE_DB, sentence

@@ -13,20 +13,17 @@ from sivr.gl.camera import lps_from_texel, rays
 from sivr.model.cameras import viewpoint_for
 from sivr.model.pixels import Window
 from sivr.model.rendering import Orientation, PlaneView, TransferFunction, Viewpoint, VolumeView
+from tests.gl.paths import PATHS, renderer
 
 pytestmark = pytest.mark.usefixtures("current_context")
 
 RAMP = TransferFunction("ramp", ((0, 0, 0, 0, 0), (1000, 1, 1, 1, 0.5)))
 
 
-@pytest.fixture
-def draw() -> Iterator[Callable[..., Any]]:
-    """Draws a view of a bench with fresh textures."""
-    from sivr.gl.raycast import Raycaster
-    from sivr.gl.textures import TextureCache
-
-    textures = TextureCache(64 << 20)
-    caster = Raycaster(textures)
+@pytest.fixture(params=PATHS)
+def draw(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Draws a view of a bench with fresh textures, with OpenGL and on the processor."""
+    textures, caster = renderer(request.param)
 
     def one(bench: Any, view: VolumeView | PlaneView, check: Any = None) -> Any:
         volume = textures.get(bench.source)
@@ -34,6 +31,7 @@ def draw() -> Iterator[Callable[..., Any]]:
             return caster.volume(volume, view, check)
         return caster.plane(volume, view, check)
 
+    one.full_step = caster.full_step  # type: ignore[attr-defined]
     yield one
     textures.clear()
 
@@ -274,11 +272,11 @@ SHEARED = np.array([[0.9, 0.05, 0.1, 2.0], [0.0, 1.1, 0.2, 1.0], [0.02, 0.0, 2.0
 
 @pytest.mark.parametrize("affine", [np.diag([1.0, 1, 2, 1]), SHEARED], ids=["box", "sheared"])
 def test_composite_equals_a_plain_march(bench: Any, draw: Any, affine: Any) -> None:
-    from sivr.gl.raycast import FLAT, FULL_STEP
+    from sivr.gl.raycast import FLAT
 
     voxels = blobs()
     view = VolumeView("volume_rendered", OBLIQUE, 80, 72, 80.0, transfer_function=RAMP)
-    step = FULL_STEP * float(np.linalg.norm(affine[:3, :3], axis=0).min())
+    step = draw.full_step * float(np.linalg.norm(affine[:3, :3], axis=0).min())
     want = march(voxels, affine, view, FLAT, step)
     got = draw(bench(voxels, affine), view)
     assert want.max() > 120

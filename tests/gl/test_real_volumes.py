@@ -13,6 +13,7 @@ from sivr.model.cameras import viewpoint_for
 from sivr.model.pixels import Window
 from sivr.model.presets import PRESETS
 from sivr.model.rendering import VolumeView
+from tests.gl.paths import PATHS, renderer
 
 pytestmark = pytest.mark.usefixtures("current_context")
 
@@ -47,19 +48,14 @@ def series(shared_data: Path) -> dict[str, Any]:
     return {modality: read(shared_data / folder) for modality, folder in SERIES.items()}
 
 
-def caster() -> tuple[Any, Any]:
-    from sivr.gl.raycast import Raycaster
-    from sivr.gl.textures import TextureCache
-
-    textures = TextureCache(512 << 20)
-    return textures, Raycaster(textures)
-
-
-def test_mip_of_the_ct_head_equals_numpy_along_each_axis(series: dict[str, Any], bench: Any) -> None:
+@pytest.mark.parametrize("path", PATHS)
+def test_mip_of_the_ct_head_equals_numpy_along_each_axis(
+    series: dict[str, Any], bench: Any, path: str
+) -> None:
     voxels, _, slope, intercept = series["CT"]
     depth, rows, columns = voxels.shape
     # Voxels of 1 mm make pixels of 1 mm meet voxel centers from every side.
-    textures, cast = caster()
+    textures, cast = renderer(path, 512 << 20)
     volume = textures.get(bench(voxels, slope=slope, intercept=intercept).source)
     center = ((columns - 1) / 2, (rows - 1) / 2, (depth - 1) / 2)
     values = voxels * slope + intercept
@@ -80,11 +76,12 @@ def test_mip_of_the_ct_head_equals_numpy_along_each_axis(series: dict[str, Any],
     textures.clear()
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_shows_its_modality(series: dict[str, Any], bench: Any, name: str) -> None:
+def test_every_preset_shows_its_modality(series: dict[str, Any], bench: Any, name: str, path: str) -> None:
     preset = PRESETS[name]
     voxels, affine, slope, intercept = series[preset.modalities[0]]
-    textures, cast = caster()
+    textures, cast = renderer(path, 512 << 20)
     volume = textures.get(bench(voxels, affine, slope=slope, intercept=intercept).source)
     center = affine @ [*(np.array(voxels.shape[::-1]) / 2), 1]
     view = VolumeView(

@@ -1,0 +1,383 @@
+"""Rays through volumes on the processor alone, for machines without a graphics device.
+
+The same pictures as ``raycast`` draws with OpenGL, by programs over lanes that read the voxels where they
+lie in shared memory: nothing is uploaded, nothing is reduced. Several times quicker than OpenGL on a CPU
+rasterizer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sivr.errors import Invalid, TooLarge
+from sivr.gl import camera
+from sivr.gl.ready import BRICK, ReadyVolume
+from sivr.gl.source import VolumeSource
+from sivr.gl.transfer import ENTRIES, placed, table_of
+from sivr.kernels import composite, projection, slab
+from sivr.kernels.slices import resample
+from sivr.kernels.voxels import LEAST_COLUMNS, MOST_VOXELS, Voxels
+from sivr.model.pixels import Window
+from sivr.model.presets import preset_for
+from sivr.model.rendering import Method, PlaneView, TransferFunction, VolumeView
+
+Check = Callable[[], None]
+Pixels = npt.NDArray[np.uint8]
+_Floats = npt.NDArray[np.float32]
+
+FULL_STEP = 1.0
+"""Ray step of a finished picture, in voxels of the finest axis; drafts take two."""
+DRAFT_STEP = 2.0
+FLAT = 0.02
+"""Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
+BAND = 16
+"""Rows that one thread draws at a time, and after which a picture may be abandoned."""
+MOST_PIXELS_A_SIDE = 16384
+MOST_SAMPLES = 4096
+KEPT = 4
+"""Transfer functions whose empty bricks are remembered."""
+
+_HELD_AS = {
+    "bool": "uint8", "uint8": "uint8", "int8": "int16", "uint16": "uint16", "int16": "int16",
+    "uint32": "float32", "int32": "float32", "float16": "float32", "float32": "float32",
+    "float64": "float32",
+}  # fmt: skip
+_LOWEST = {"uint8": 0, "uint16": 0, "int16": -32768, "float32": -(10**9)}
+_BEST: dict[Method, projection.Best] = {
+    "maximum_ip": "largest",
+    "minimum_ip": "least",
+    "average_ip": "mean",
+}
+_OTHER: dict[projection.Best, projection.Best] = {"largest": "least", "least": "largest", "mean": "mean"}
+
+
+class SoftwareVolume(ReadyVolume):
+    """One volume as far as its slices are ready, read where it lies."""
+
+    def __init__(self, source: VolumeSource) -> None:
+        held = _HELD_AS.get(source.dtype)
+        if held is None:
+            raise Invalid(f"Volumes of type {source.dtype[:16]} cannot be rendered.")
+        if source.shape[2] < LEAST_COLUMNS:
+            held = "float32"
+        if int(np.prod(source.shape, dtype=np.int64)) > MOST_VOXELS:
+            raise TooLarge("Volumes of 2^31 voxels and more cannot be rendered without a graphics device.")
+        super().__init__(source, held, _LOWEST[held], (1, 1, 1))
+        # Types that programs do not read are held a second time.
+        self._own = None if held == source.dtype else np.zeros(source.shape, held)
+        self._distances: OrderedDict[object, tuple[int, npt.NDArray[np.uint8]]] = OrderedDict()
+        self._extremes: dict[bool, tuple[int, _Floats]] = {}
+
+    def _put(self, k: int, image: npt.NDArray[Any]) -> None:
+        if self._own is not None:
+            self._own[k] = image
+
+    def voxels(self) -> Voxels:
+        """For programs: what is shown at present."""
+        if self._own is not None:
+            return Voxels(self._own)
+        padded = self.source.padding_value is not None and bool((self._low == self.lowest).any())
+        return Voxels(
+            self.shared.voxels,
+            None if self.complete else self._shown,
+            self.source.padding_value if padded else None,
+        )
+
+    def size_bytes(self) -> int:
+        """What this volume takes beside its voxels in shared memory."""
+        total = self._low.nbytes + self._high.nbytes + (self._own.nbytes if self._own is not None else 0)
+        return total + sum(field.nbytes for _, field in self._distances.values())
+
+    def distance_map(self, function: TransferFunction) -> npt.NDArray[np.uint8]:
+        """Distances of bricks to what this function shows."""
+        key = (function.points,)
+        known = self._distances.get(key)
+        if known is None or known[0] != self.version:
+            known = self._distances[key] = (self.version, self.distances(function))
+        self._distances.move_to_end(key)
+        while len(self._distances) > KEPT:
+            self._distances.popitem(last=False)
+        return known[1]
+
+    def extremes(self, largest: bool) -> _Floats:
+        """The largest (least) voxel of each block that projections skip at once."""
+        known = self._extremes.get(largest)
+        if known is None or known[0] != self.version:
+            values = self.brick_ranges()[1 if largest else 0]
+            step = (1 << projection.BLOCK_BITS) // BRICK
+            for axis in range(3):
+                starts = np.arange(0, values.shape[axis], step)
+                values = (np.maximum if largest else np.minimum).reduceat(values, starts, axis=axis)
+            known = self._extremes[largest] = (self.version, np.ascontiguousarray(values, np.float32))
+        return known[1]
+
+    def prepare(self, limit_s: float) -> bool:
+        """Take in slices while nobody asks; returns whether there were any."""
+        return bool(self.update(limit_s))
+
+
+class SoftwareVolumes:
+    """Volumes that were drawn, the least recently used dropped when they outgrow the budget."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._volumes: OrderedDict[str, SoftwareVolume] = OrderedDict()
+
+    def get(
+        self, source: VolumeSource, limit_s: float | None = None, check: Check | None = None
+    ) -> SoftwareVolume:
+        """A volume, with the slices that are ready by now, or as many as fit into the time."""
+        volume = self._volumes.get(source.key)
+        if volume is None or volume.source != source:
+            volume = self._volumes[source.key] = SoftwareVolume(source)
+        self._volumes.move_to_end(source.key)
+        volume.update(limit_s, check)
+        return volume
+
+    def prepare(self, limit_s: float) -> bool:
+        """Work ahead for the volume used last; returns whether there was anything to do."""
+        return bool(self._volumes) and next(reversed(self._volumes.values())).prepare(limit_s)
+
+    def trim(self) -> None:
+        """Drop what was used least recently until all fits, but never the last one used."""
+        while len(self._volumes) > 1 and self.used_bytes() > self.budget_bytes:
+            self._volumes.popitem(last=False)
+
+    def used_bytes(self) -> int:
+        """What all volumes take."""
+        return sum(volume.size_bytes() for volume in self._volumes.values())
+
+    def keys(self) -> list[str]:
+        """Volumes held, the least recently used first."""
+        return list(self._volumes)
+
+    def forget(self, key: str) -> None:
+        """Drop a volume if it is here."""
+        self._volumes.pop(key, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._volumes.clear()
+
+
+class SoftwareCaster:
+    """Draws views of volumes with some threads of this process."""
+
+    def __init__(self, threads: int = 0) -> None:
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(max(1, self._threads - 1), thread_name_prefix="rays")
+        self.full_step = FULL_STEP
+
+    def volume(self, volume: SoftwareVolume, view: VolumeView, check: Check | None = None) -> Pixels:
+        """A picture of the whole volume: (h, w, 3) when composite, else (h, w).
+
+        Drafts are drawn at half the size. Raises Canceled when ``check`` does, TooLarge for more pixels than
+        a side may have.
+        """
+        _refuse_size(view.width, view.height)
+        color = view.method == "volume_rendered"
+        if not volume.slices_ready:
+            return np.zeros((view.height, view.width, 3) if color else (view.height, view.width), np.uint8)
+        width, height = view.width, view.height
+        if view.draft:
+            width, height = max(1, -(-width // 2)), max(1, -(-height // 2))
+        draw = self._composite if color else self._projection
+        pixels = draw(volume, view, width, height, check)
+        if (width, height) != (view.width, view.height):
+            pixels = resample(pixels, view.width, view.height)
+        return pixels
+
+    def plane(self, volume: SoftwareVolume, view: PlaneView, check: Check | None = None) -> Pixels:
+        """A picture of a plane or slab: (h, w), black outside the volume."""
+        _refuse_size(view.width, view.height)
+        if view.method == "volume_rendered":
+            raise Invalid("A plane is shown by its maximum, minimum or average, not by a transfer function.")
+        if not np.isfinite(view.slab_mm) or view.slab_mm < 0:
+            raise Invalid("The thickness of the slab must be 0 mm or more.")
+        if not volume.slices_ready:
+            return np.zeros((view.height, view.width), np.uint8)
+        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+        spacing = 1.0 / float(np.linalg.norm(rays.direction))
+        samples = max(1, min(MOST_SAMPLES, round(view.slab_mm / spacing)))
+        step = view.slab_mm / samples if samples > 1 else 0.0
+        parameters = _parameters(
+            rays.origin, rays.right, rays.down, rays.direction, volume.shape[::-1],
+            -0.5 * (samples - 1) * step, step,
+        )  # fmt: skip
+        best = _best(volume, view.method)
+        voxels = volume.voxels()
+        out = _canvas(view.width, view.height, np.float32)
+        self._draw(out, check, lambda top, end: slab.slab(voxels, best, parameters, samples, out, top, end))
+        return _shown(out[: view.height, : view.width], volume, view.window, view.invert)
+
+    def _composite(
+        self, volume: SoftwareVolume, view: VolumeView, width: int, height: int, check: Check | None
+    ) -> Pixels:
+        function = view.transfer_function or preset_for("", "")
+        window = view.window
+        if function.relative:
+            ends = (
+                (window.center - window.width / 2, window.center + window.width / 2)
+                if window is not None
+                else volume.typical_range()
+            )
+            function = placed(function, ends)
+        rays = _rays(volume, view, width, height)
+        finest = float(np.linalg.norm(volume.lps_from_texel[:3, :3], axis=0).min())
+        step = finest * (DRAFT_STEP if view.draft else self.full_step)
+        table = table_of(function, step)
+        reach = table.high - table.low
+        slope, intercept = volume.source.slope, volume.source.intercept
+        per_value = (ENTRIES - 1) / reach
+        parameters = _parameters(
+            rays.origin, rays.right, rays.down, rays.direction, _inverse(rays.direction), volume.shape[::-1],
+            step, 1 / step, slope * per_value, (intercept - table.low) * per_value + 0.5,
+            # Gradients come as differences over two voxels.
+            0.5 * rays.lps_from_gradient, rays.toward,
+            function.ambient, function.diffuse, function.specular, FLAT * reach / abs(slope),
+            1 - composite.OPAQUE,
+        )  # fmt: skip
+        opacity = np.ascontiguousarray(table.colors[:, 3])
+        colors = composite.packed_colors(table.colors[:, :3])
+        distance = volume.distance_map(function)
+        voxels = volume.voxels()
+        out = _canvas(width, height, np.uint32)
+        self._draw(
+            out,
+            check,
+            lambda top, end: composite.composite(
+                voxels, distance, opacity, colors, parameters, out, top, end
+            ),
+        )
+        return np.ascontiguousarray(out.view(np.uint8).reshape(*out.shape, 4)[:height, :width, :3])
+
+    def _projection(
+        self, volume: SoftwareVolume, view: VolumeView, width: int, height: int, check: Check | None
+    ) -> Pixels:
+        window = view.window or _range_window(*volume.value_range())
+        rays = _rays(volume, view, width, height)
+        best = _best(volume, view.method)
+        axis = int(np.abs(rays.direction).argmax())
+        parameters = _parameters(
+            rays.origin, rays.right, rays.down, rays.direction, _inverse(rays.direction), volume.shape[::-1],
+            _floor(volume, window, best),
+        )  # fmt: skip
+        extremes = np.zeros((1, 1, 1), np.float32) if best == "mean" else volume.extremes(best == "largest")
+        voxels = volume.voxels()
+        out = _canvas(width, height, np.float32)
+        self._draw(
+            out,
+            check,
+            lambda top, end: projection.project(voxels, best, extremes, parameters, axis, out, top, end),
+        )
+        return _shown(out[:height, :width], volume, window, invert=False)
+
+    def _draw(self, out: npt.NDArray[Any], check: Check | None, draw: Callable[[int, int], None]) -> None:
+        """Draw all rows in bands, each by the next free thread; ``check`` may raise Canceled between them."""
+        rows = out.shape[0]
+        bands = iter(range(0, rows, BAND))
+        abandoned = threading.Event()
+
+        def work(bands: Iterator[int]) -> None:
+            for top in bands:
+                if abandoned.is_set():
+                    return
+                draw(top, min(top + BAND, rows))
+
+        helpers = [self._pool.submit(work, bands) for _ in range(self._threads - 1)]
+        try:
+            for top in bands:
+                if check and top:
+                    check()
+                draw(top, min(top + BAND, rows))
+        except BaseException:
+            abandoned.set()
+            raise
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+
+
+def _rays(volume: SoftwareVolume, view: VolumeView, width: int, height: int) -> camera.Rays:
+    """Through the middles of the pixels drawn, which in a draft are larger than those of the view."""
+    rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+    if (width, height) == (view.width, view.height):
+        return rays
+    across, along = view.width / width, view.height / height
+    origin = rays.origin + (across - 1) / 2 * rays.right + (along - 1) / 2 * rays.down
+    return camera.Rays(
+        origin, rays.right * across, rays.down * along, rays.direction, rays.toward, rays.lps_from_gradient
+    )
+
+
+def _parameters(*values: Any) -> _Floats:
+    return np.concatenate([np.ravel(np.asarray(value, np.float64)) for value in values]).astype(np.float32)
+
+
+def _inverse(direction: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 1.0 / np.where(np.abs(direction) < 1e-12, 1e-12, direction)
+
+
+def _canvas(width: int, height: int, dtype: Any) -> npt.NDArray[Any]:
+    """Room for a picture, its sides rounded up to whole squares of pixels."""
+    side = composite.TILE
+    return np.empty((-(-height // side) * side, -(-width // side) * side), dtype)
+
+
+def _best(volume: SoftwareVolume, method: Method) -> projection.Best:
+    """What is looked for among stored values: a negative slope turns them around."""
+    best = _BEST[method]
+    return _OTHER[best] if volume.source.slope < 0 else best
+
+
+def _floor(volume: SoftwareVolume, window: Window, best: projection.Best) -> float:
+    """The voxel that the window shows black (white) already, where the search for more (less) may begin."""
+    beyond = -1e9 if best == "largest" else 1e9
+    if window.function == "sigmoid" or best == "mean":
+        return beyond
+    center, width = window.center, window.width
+    if window.function == "linear":
+        center, width = center - 0.5, width - 1
+    slope, intercept = volume.source.slope, volume.source.intercept
+    end = center - width / 2 if (best == "largest") == (slope > 0) else center + width / 2
+    return (end - intercept) / slope
+
+
+def _range_window(low: float, high: float) -> Window:
+    return Window((low + high) / 2, max(high - low, 1e-6), "linear-exact")
+
+
+def _shown(values: _Floats, volume: SoftwareVolume, window: Window, invert: bool) -> Pixels:
+    """Voxel values through the modality and a window (PS3.3 C.11.2.1.2); what is no number is black."""
+    if not window.width > 0 or not np.isfinite([window.center, window.width]).all():
+        raise Invalid("The width of a window must be more than 0.")
+    there = ~np.isnan(values)
+    value = values * np.float32(volume.source.slope) + np.float32(volume.source.intercept)
+    center, width = window.center, window.width
+    if window.function == "sigmoid":
+        with np.errstate(over="ignore"):
+            grey = 1 / (1 + np.exp(np.float32(-4 / width) * (value - np.float32(center))))
+    else:
+        if window.function == "linear":
+            center, width = center - 0.5, width - 1
+        from_low = value - np.float32(center - width / 2)
+        grey = np.clip(from_low / np.float32(width), 0, 1) if width > 0 else (from_low > 0).astype(np.float32)
+    if invert:
+        grey = 1 - grey
+    return np.where(there, grey * np.float32(255) + np.float32(0.5), 0).astype(np.uint8)
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise Invalid("A picture must have at least one pixel.")
+    if max(width, height) > MOST_PIXELS_A_SIDE:
+        raise TooLarge(f"Pictures end at {MOST_PIXELS_A_SIDE} pixels per side on this machine.")

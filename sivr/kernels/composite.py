@@ -1,0 +1,254 @@
+"""Volume rendering on the processor: a transfer function, shaded by gradients, front to back.
+
+The same rules as ``gl/shaders/composite.frag``, sample for sample: a ray leaps over bricks that show nothing,
+takes its samples on planes common to all rays, and ends when nothing can shine through any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sivr.kernels.lanes import BYTE, FLOAT, INT, LANES, Compiled, Lanes, Program, Variable, once
+from sivr.kernels.voxels import ARGUMENTS, Layout, Reader, Voxels, between
+
+BRICK_BITS = 2
+"""Bricks have 4 voxels a side."""
+OPAQUE = 0.98
+TILE = 4
+"""A vector's rays are a square of pixels: they see the same bricks."""
+_COLOR_LEVELS = 1023
+
+PARAMETERS = 39
+_Floats = npt.NDArray[np.float32]
+
+
+def packed_colors(colors: _Floats) -> npt.NDArray[np.int32]:
+    """Red, green and blue of (n, 3) as 10 bits each of one integer: one read instead of three."""
+    levels = np.rint(np.clip(colors, 0, 1) * _COLOR_LEVELS).astype(np.int32)
+    return np.ascontiguousarray(levels[:, 0] | levels[:, 1] << 10 | levels[:, 2] << 20)
+
+
+def composite(
+    voxels: Voxels,
+    distance: npt.NDArray[np.uint8],
+    opacity: _Floats,
+    colors: npt.NDArray[np.int32],
+    parameters: _Floats,
+    out: npt.NDArray[np.uint32],
+    top: int,
+    bottom: int,
+) -> None:
+    """Draw rows ``top`` to before ``bottom`` of ``out`` (h, w) 8-bit RGB_ from the lowest byte up.
+
+    ``distance[k, j, i]`` per brick of 4 voxels as ``bricks.distance_field`` makes it; ``opacity`` (n,) and
+    ``colors`` (n,) of the transfer function's table; ``parameters`` in the order of ``_write``. Width and
+    rows must be multiples of 4. Releases the GIL.
+    """
+    given, alive = voxels.arguments()
+    program_for(voxels.layout)(
+        *given,
+        distance.ctypes.data,
+        distance.shape[2],
+        distance.shape[1] * distance.shape[2],
+        opacity.ctypes.data,
+        colors.ctypes.data,
+        len(opacity) - 1,
+        parameters.ctypes.data,
+        out.ctypes.data,
+        out.shape[1],
+        top,
+        bottom,
+    )
+    del alive
+
+
+@once
+def program_for(layout: Layout) -> Compiled:
+    """The machine code for voxels of one kind."""
+    program = Program(
+        "composite",
+        **ARGUMENTS,
+        distance="pointer",
+        bricks_i="int",
+        bricks_ij="int",
+        opacity="pointer",
+        colors="pointer",
+        last_entry="int",
+        parameters="pointer",
+        out="pointer",
+        width="int",
+        top="int",
+        bottom="int",
+    )
+    _write(program, Reader(program, layout))
+    return program.compile()
+
+
+def _write(program: Program, reader: Reader) -> None:
+    values = iter(program.floats(program["parameters"], PARAMETERS))
+
+    def take(count: int) -> list[Lanes]:
+        return [next(values) for _ in range(count)]
+
+    corner, right, down, direction, inverse, size = (take(3) for _ in range(6))
+    step, per_step, scale, offset = take(4)
+    to_lps = [take(3) for _ in range(3)]
+    toward = take(3)
+    ambient, diffuse, specular, flat, rest = take(5)
+    bricks_i, bricks_ij = program.spread(program["bricks_i"]), program.spread(program["bricks_ij"])
+    last_entry = program.spread(program["last_entry"])
+    extent = [reader.columns, reader.rows, reader.depth]
+    last_cell = [(count - 2).largest(0) for count in extent]
+    zero = program.constant(0.0)
+
+    for row, column in pixels(program):
+        at_pixel = [corner[a] + column * right[a] + row * down[a] for a in range(3)]
+        enter, leave = span(program, at_pixel, inverse, size)
+        number = Variable(program, (enter * per_step).ceiling())
+        last = (leave * per_step).floor()
+        red, green, blue, left = (Variable(program, one) for one in (zero, zero, zero, zero + 1.0))
+        with program.loop() as leave_unless:
+            leave_unless((number.get() <= last).any())
+            with program.loop() as leap_unless_none:
+                now = number.get()
+                active = now <= last
+                at = [at_pixel[a] + now * step * direction[a] for a in range(3)]
+                brick = [at[a].largest(0.0).least(size[a] - 1.0).to_int() >> BRICK_BITS for a in range(3)]
+                place = brick[2] * bricks_ij + brick[1] * bricks_i + brick[0]
+                reach = program.gather(program["distance"], place, BYTE, BYTE, active)
+                reach = reach.widened(INT)
+                leaping = active & (reach > 0)
+                leap_unless_none(leaping.any())
+                ends = []
+                for a in range(3):
+                    side = (direction[a] >= 0.0).choose(brick[a] + reach, brick[a] - reach + 1)
+                    ends.append(((side << BRICK_BITS).to_float() - at_pixel[a]) * inverse[a])
+                end = ends[0].least(ends[1]).least(ends[2])
+                number.where(leaping, (now + 1.0).largest((end * per_step).ceiling()))
+            now = number.get()
+            active = now <= last
+            at = [at_pixel[a] + now * step * direction[a] for a in range(3)]
+            inside = [(at[a] - 0.5).largest(0.0).least(size[a] - 1.0) for a in range(3)]
+            cell = [inside[a].to_int().least(last_cell[a]) for a in range(3)]
+            part = [inside[a] - cell[a].to_float() for a in range(3)]
+            corners = _Corners(reader, cell, part, extent, active)
+            entry = (corners.value() * scale + offset).largest(0.0).to_int().least(last_entry)
+            alpha = program.gather(program["opacity"], entry, FLOAT, FLOAT, active)
+            seen = active & (alpha > 0.0)
+            number.where(active, now + 1.0)
+            with program.when(seen.any()):
+                color = program.gather(program["colors"], entry, INT, INT, seen)
+                gradient = corners.gradient(seen)
+                slope = [sum_of([to_lps[n][a] * gradient[a] for a in range(3)]) for n in range(3)]
+                steep = sum_of([one * one for one in slope]).root()
+                # Lit from the viewer and from both sides: what faces away is the inside of a cut surface.
+                facing = sum_of([slope[a] * toward[a] for a in range(3)]).absolute() / steep.largest(1e-9)
+                surface = steep / (steep + flat)
+                without = ambient + 0.75 * diffuse
+                lit = between(without, ambient + diffuse * facing, surface)
+                squared = facing * facing
+                eighth = squared * squared * squared * squared
+                shine = specular * surface * eighth * eighth * eighth
+                shining = left.get()
+                weight = seen.choose(shining * alpha, 0.0)
+                for channel, shift in ((red, 0), (green, 10), (blue, 20)):
+                    level = ((color >> shift) & _COLOR_LEVELS).to_float() * (1 / _COLOR_LEVELS)
+                    channel.set(channel.get() + weight * (level * lit + shine).least(1.0))
+                shining = shining - weight
+                left.set(shining)
+                number.where(shining < rest, last + 1.0)
+        red8, green8, blue8 = (
+            (channel.get() * 255.0 + 0.5).least(255.0).to_int() for channel in (red, green, blue)
+        )
+        store(program, row, column, red8 | (green8 << 8) | (blue8 << 16))
+
+
+class _Corners:
+    """The eight voxels around a sample, and the gradient from the 24 around them (central differences,
+    interpolated like the value)."""
+
+    def __init__(
+        self, reader: Reader, cell: list[Lanes], part: list[Lanes], extent: list[Lanes], mask: Lanes
+    ) -> None:
+        self._reader, self._cell, self._part, self._extent = reader, cell, part, extent
+        i, j, k = cell
+        self._layers = [reader.layer(k, mask), reader.layer((k + 1).least(extent[2] - 1), mask)]
+        self._lines = [j * reader.columns, (j + 1).least(extent[1] - 1) * reader.columns]
+        # [layer][line]: four neighbors along i.
+        self._fours = [[reader.four(layer + line, i, mask) for line in self._lines] for layer in self._layers]
+        self._rows = [[between(four[1], four[2], part[0]) for four in fours] for fours in self._fours]
+        self._planes = [between(rows[0], rows[1], part[1]) for rows in self._rows]
+
+    def value(self) -> Lanes:
+        """The voxel value at the sample."""
+        return between(self._planes[0], self._planes[1], self._part[2])
+
+    def gradient(self, mask: Lanes) -> list[Lanes]:
+        """Twice the change per voxel along i, j and k."""
+        reader, (x, y, z) = self._reader, self._part
+        i, j, k = self._cell
+        along_i = []
+        for fours in self._fours:
+            lines = [between(four[2] - four[0], four[3] - four[1], x) for four in fours]
+            along_i.append(between(lines[0], lines[1], y))
+        before_j = (j - 1).largest(0) * reader.columns
+        after_j = (j + 2).least(self._extent[1] - 1) * reader.columns
+        along_j = []
+        for layer, rows in zip(self._layers, self._rows, strict=True):
+            least = reader.along_i(layer + before_j + i, x, mask)
+            most = reader.along_i(layer + after_j + i, x, mask)
+            along_j.append(between(rows[1] - least, most - rows[0], y))
+
+        def plane(layer: Lanes) -> Lanes:
+            rows = [reader.along_i(layer + line + i, x, mask) for line in self._lines]
+            return between(rows[0], rows[1], y)
+
+        least = plane(reader.layer((k - 1).largest(0), mask))
+        most = plane(reader.layer((k + 2).least(self._extent[2] - 1), mask))
+        along_k = between(self._planes[1] - least, most - self._planes[0], z)
+        return [between(along_i[0], along_i[1], z), between(along_j[0], along_j[1], z), along_k]
+
+
+def pixels(program: Program) -> Any:
+    """A vector's rows and columns, as floats, for every square of pixels of the rows asked for."""
+    row_in_tile = program.constants([float(n // TILE) for n in range(LANES)])
+    column_in_tile = program.constants([float(n % TILE) for n in range(LANES)])
+    builder = program.builder
+    with (
+        program.each(program["top"], program["bottom"], TILE) as row,
+        program.each(0, program["width"], TILE) as column,
+    ):
+        yield (
+            program.spread(builder.sitofp(row, FLOAT)) + row_in_tile,
+            program.spread(builder.sitofp(column, FLOAT)) + column_in_tile,
+        )
+
+
+def span(
+    program: Program, origin: list[Lanes], inverse: list[Lanes], size: list[Lanes]
+) -> tuple[Lanes, Lanes]:
+    """Distances in mm at which rays enter and leave the volume; the first is the larger for a miss."""
+    zero = program.constant(0.0)
+    near, far = [], []
+    for a in range(3):
+        one, other = (zero - origin[a]) * inverse[a], (size[a] - origin[a]) * inverse[a]
+        near.append(one.least(other))
+        far.append(one.largest(other))
+    return near[0].largest(near[1]).largest(near[2]), far[0].least(far[1]).least(far[2])
+
+
+def store(program: Program, row: Lanes, column: Lanes, pixel: Lanes) -> None:
+    """Write a square of 32-bit pixels to ``out``."""
+    place = row.to_int() * program.spread(program["width"]) + column.to_int()
+    program.scatter(program["out"], place, pixel)
+
+
+def sum_of(terms: list[Lanes]) -> Lanes:
+    """Of at least one."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
