@@ -105,6 +105,7 @@ class Role(Settings, frozen=True, kw_only=True):
     listen: Listen
     tls: Tls
     request_timeout_s: Seconds = 60.0
+    """A JSON body that takes longer to arrive is refused; uploads have ``limits.upload_idle_s`` instead."""
 
 
 class ApiRole(Role, frozen=True, kw_only=True):

@@ -58,6 +58,10 @@ class TooLarge(SivrError):
     """The input or the asked-for output is over a limit that the configuration sets."""
 
 
+class TooSlow(SivrError):
+    """The request takes too long to arrive."""
+
+
 class TooMany(SivrError):
     """The caller asks too often; ``details['retry_after_s']`` says when to come back."""
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from sivr import __version__
+from sivr.api.bodies import REQUEST_TIMEOUT_S
 from sivr.api.openapi import document
 from sivr.api.problems import PROBLEM_JSON, problem, problem_for
 from sivr.api.routing import ACTOR, REQUEST_ID, Route, Routes, json_response, wrap
@@ -219,11 +220,13 @@ def build_app(
     web_origins: Iterable[str] = (),
     checks: Mapping[str, Check] | None = None,
     body_limit_bytes: int = JSON_BODY_LIMIT_BYTES,
+    request_timeout_s: float = 60.0,
 ) -> web.Application:
     """The application of one role.
 
     ``authenticate`` finds the actor of a request or raises Unauthenticated; ``checks`` are the parts that
-    ``GET /health`` reports. JSON bodies over ``body_limit_bytes`` are refused; raw routes bound themselves.
+    ``GET /health`` reports. JSON bodies over ``body_limit_bytes`` are refused, as are those that take longer
+    than ``request_timeout_s`` to arrive; raw routes bound themselves.
     """
     own = Routes()
     health_checks = dict(checks or {})
@@ -244,6 +247,7 @@ def build_app(
         client_max_size=body_limit_bytes,
     )
     app[ROUTES] = tuple(declared)
+    app[REQUEST_TIMEOUT_S] = request_timeout_s
     for route in declared:
         handler = wrap(route)
         handler.sivr_route = route  # type: ignore[attr-defined]

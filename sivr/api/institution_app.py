@@ -19,12 +19,22 @@ routes = institution_sessions.routes.join(
 
 
 def institution_app(
-    services: InstitutionServices, tokens: Verifier, web_origins: Iterable[str] = ()
+    services: InstitutionServices,
+    tokens: Verifier,
+    web_origins: Iterable[str] = (),
+    request_timeout_s: float = 60.0,
 ) -> web.Application:
     """The aiohttp application of an institution on open services."""
     origins = frozenset(web_origins)
     authenticate = institution_authentication(services.sessions, services.id, tokens, origins)
     checks = {"database": services.database.health}
-    app = build_app("institution", routes, authenticate, web_origins=origins, checks=checks)
+    app = build_app(
+        "institution",
+        routes,
+        authenticate,
+        web_origins=origins,
+        checks=checks,
+        request_timeout_s=request_timeout_s,
+    )
     app[INSTITUTION] = services
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from sivr.api.authentication import bearer_token
+from sivr.api.bodies import REQUEST_TIMEOUT_S, pieces
 from sivr.api.institution import services
 from sivr.api.routing import Routes, address
 from sivr.errors import TooLarge
@@ -33,7 +34,7 @@ async def note(request: web.Request) -> None:
 
 async def _bounded(request: web.Request) -> bytes:
     body = bytearray()
-    async for chunk in request.content.iter_chunked(1 << 16):
+    async for chunk in pieces(request, request.app[REQUEST_TIMEOUT_S]):
         body += chunk
         if len(body) > MAX_NOTICE_BYTES:
             raise TooLarge("A notice may have 64 MiB at most.")

@@ -15,6 +15,7 @@ STATUS: dict[type[errors.SivrError], tuple[int, str]] = {
     errors.Forbidden: (403, "Not allowed"),
     errors.NotFound: (404, "Not found"),
     errors.NotAcceptable: (406, "No acceptable representation"),
+    errors.TooSlow: (408, "Took too long"),
     errors.Conflict: (409, "Conflict"),
     errors.Gone: (410, "Deleted"),
     errors.TooLarge: (413, "Too large"),
@@ -45,9 +46,13 @@ def problem(
         headers["Retry-After"] = str(max(1, round(retry_after)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return web.Response(
+    response = web.Response(
         status=status, body=msgspec.json.encode(body), content_type=PROBLEM_JSON, headers=headers
     )
+    if status == 408:
+        # The rest of the body may still trickle in.
+        response.force_close()
+    return response
 
 
 def problem_for(error: errors.SivrError, request_id: str) -> web.Response:

@@ -28,6 +28,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     name: str
     url: str
     upload_idle_s: float
+    request_timeout_s: float
     web_origins: Iterable[str]
     institutions: Mapping[str, Sequence[PublicKey]]
 
@@ -42,7 +43,14 @@ def render_app(ingest: Ingest, imaging: Imaging, tokens: Verifier, settings: Nod
         "storage": ingest.storage_health,
         "rendering": imaging.health,
     }
-    app = build_app("render", routes, authenticate, web_origins=origins, checks=checks)
+    app = build_app(
+        "render",
+        routes,
+        authenticate,
+        web_origins=origins,
+        checks=checks,
+        request_timeout_s=settings.request_timeout_s,
+    )
     app[INGEST] = ingest
     app[BASE_URL] = settings.url
     app[IDLE_S] = settings.upload_idle_s

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 from aiohttp import web
 
+from sivr.api.bodies import whole
 from sivr.errors import Invalid, Unauthenticated, Unsupported
 from sivr.model.people import Actor, UserRole
 
@@ -131,11 +132,11 @@ def read_query(request: web.Request, kind: type[Any]) -> Any:
 
 
 async def read_body(request: web.Request, kind: type[Any]) -> Any:
-    """The JSON body as a struct; raises Unsupported or Invalid."""
+    """The JSON body as a struct; raises Unsupported, Invalid, TooSlow."""
     if request.content_type not in ("application/json", "application/octet-stream"):
         raise Unsupported("The body must be application/json.")
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        return msgspec.json.decode(await whole(request), type=kind)
     except msgspec.ValidationError as error:
         raise Invalid(_sentence(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -14,11 +14,20 @@ from sivr.services.toplevel import ToplevelServices
 routes = sessions.routes.join(users.routes, institutions.routes, record_types.routes, patients.routes)
 
 
-def toplevel_app(services: ToplevelServices, web_origins: Iterable[str] = ()) -> web.Application:
+def toplevel_app(
+    services: ToplevelServices, web_origins: Iterable[str] = (), request_timeout_s: float = 60.0
+) -> web.Application:
     """The aiohttp application of a toplevel on open services."""
     origins = frozenset(web_origins)
     checks = {"database": services.health}
-    app = build_app("toplevel", routes, authenticate, web_origins=origins, checks=checks)
+    app = build_app(
+        "toplevel",
+        routes,
+        authenticate,
+        web_origins=origins,
+        checks=checks,
+        request_timeout_s=request_timeout_s,
+    )
     app[TOPLEVEL] = services
     app[WEB_ORIGINS] = origins
     return app

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 from aiohttp import web
 
+from sivr.api.bodies import pieces
 from sivr.api.ingest import BASE_URL, IDLE_S, services
 from sivr.api.node_sessions import grants_of
 from sivr.api.routing import Header, Routes, actor, address
-from sivr.errors import Invalid, SivrError, Unavailable
+from sivr.errors import Invalid, SivrError
 from sivr.model.ingest import FileResult, NewUpload, OpenedUpload, UploadState
 
 routes = Routes()
@@ -31,7 +31,6 @@ _NAME_HEADER = Header(
 )
 _OFFSET_HEADER = Header("Upload-Offset", "Where in the file the body begins, bytes", "integer")
 _LENGTH_HEADER = Header("Upload-Length", "Size of the whole file, bytes", "integer")
-_LEAST_BYTES = 1024
 _DRAIN_BYTES = 64 << 20
 
 
@@ -91,7 +90,7 @@ async def offset(request: web.Request) -> web.Response:
 )
 async def receive(request: web.Request) -> FileResult:
     """200 means that the file and its database row are on disk."""
-    body = _body(request)
+    body = pieces(request, request.app[IDLE_S])
     try:
         return await services(request).uploads.receive(
             request.match_info["upload"],
@@ -139,28 +138,6 @@ def _number(request: web.Request, header: str) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise Invalid(f"{header} must be a number of bytes.")
     return int(text)
-
-
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes; raises Unavailable when the sender is too slow for too long."""
-    idle_s = request.app[IDLE_S]
-    loop = asyncio.get_running_loop()
-    deadline, lately = loop.time() + idle_s, 0
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline):
-                piece = await request.content.read(_CHUNK)
-        except TimeoutError as error:
-            raise Unavailable(
-                f"Almost nothing came for {idle_s:.0f} s; please send the rest again."
-            ) from error
-        if not piece:
-            return
-        lately += len(piece)
-        if lately >= _LEAST_BYTES:
-            # A byte now and then would hold the connection for ever.
-            deadline, lately = loop.time() + idle_s, 0
-        yield piece
 
 
 async def _drain(request: web.Request) -> None:

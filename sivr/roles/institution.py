@@ -29,4 +29,4 @@ async def open_institution(settings: Institution) -> AsyncIterator[web.Applicati
         key=SigningKey.load(Path(settings.signing_key)),
         seeds=[NodeSeed(one.id, one.name, one.url, one.public_key) for one in settings.nodes],
     ) as services:
-        yield institution_app(services, tokens, settings.web_origins)
+        yield institution_app(services, tokens, settings.web_origins, settings.request_timeout_s)

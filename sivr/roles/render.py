@@ -81,6 +81,7 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
                 name=settings.name,
                 url=settings.url,
                 upload_idle_s=settings.limits.upload_idle_s,
+                request_timeout_s=settings.request_timeout_s,
                 web_origins=settings.web_origins,
                 institutions={institution.id: institution_keys},
             ),

@@ -33,4 +33,4 @@ async def open_toplevel(settings: Toplevel) -> AsyncIterator[web.Application]:
     async with open_services(
         settings.database, key, settings.id, rules=rules, institutions=institutions
     ) as services:
-        yield toplevel_app(services, settings.web_origins)
+        yield toplevel_app(services, settings.web_origins, settings.request_timeout_s)

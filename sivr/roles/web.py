@@ -24,4 +24,4 @@ async def open_web(settings: Web) -> AsyncIterator[web.Application]:
     """The web role's application."""
     toplevels = [{"id": one.id, "name": one.name, "url": one.url} for one in settings.toplevels]
     routes = front_end_routes(files("sivr") / "static", toplevels, settings.connect_origins)
-    yield build_app("web", routes, _nobody)
+    yield build_app("web", routes, _nobody, request_timeout_s=settings.request_timeout_s)

@@ -66,10 +66,12 @@ class Asking:
 
 
 @asynccontextmanager
-async def answering(folder: Path, seeds: tuple[NodeSeed, ...] = (NODE, OTHER_NODE)) -> AsyncIterator[Asking]:
+async def answering(
+    folder: Path, seeds: tuple[NodeSeed, ...] = (NODE, OTHER_NODE), *, request_timeout_s: float = 60.0
+) -> AsyncIterator[Asking]:
     """Start (again) the institution in a folder."""
     tokens = Verifier({"county": [TOPLEVEL_KEY.public]}, ACCESS_AUDIENCE)
     async with open_place(folder, seeds) as services:
-        server = TestServer(institution_app(services, tokens, [ORIGIN]))
+        server = TestServer(institution_app(services, tokens, [ORIGIN], request_timeout_s))
         async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
             yield Asking(client, services)

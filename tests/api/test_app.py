@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -141,6 +143,33 @@ async def test_body_over_the_limit(client: Client) -> None:
     answer = await client.post("/things", data=body, headers=headers)
     assert answer.status == 413
     assert (await answer.json())["detail"] == "The body is larger than allowed here."
+
+
+async def test_a_slow_sender_is_told_and_cut_off(aiohttp_client: StartClient) -> None:
+    app = build_app("toplevel", things(), authenticate, request_timeout_s=0.2)
+    client = await aiohttp_client(app)
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    lines = ["POST /things HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000"]
+    lines += [f"{name}: {value}" for name, value in token().items()]
+    writer.write("\r\n".join([*lines, "", '{"name": "']).encode())
+
+    async def trickle() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    trickling = asyncio.create_task(trickle())
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
+        problem = msgspec.json.decode(await reader.readexactly(length))
+        assert problem["detail"] == "The request did not arrive within 0.2 s."
+    finally:
+        trickling.cancel()
+    # Nothing comes any more, and the server does not wait for it.
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def test_domain_errors_become_problems(client: Client) -> None:

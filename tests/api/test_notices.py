@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,18 @@ async def test_repeating_changes_nothing(institution: Asking) -> None:
         assert await institution.tell(notice) == (204, None)
     _, study = await institution.ask(ANA, "GET", "/studies/1.2.3")
     assert study["instance_count"] == 4
+
+
+async def test_a_node_that_falls_silent_is_cut_off(tmp_path: Path) -> None:
+    async with answering(tmp_path, request_timeout_s=0.2) as institution:
+        reader, writer = await asyncio.open_connection("127.0.0.1", institution.client.port)
+        lines = ["POST /notices HTTP/1.1", "Host: x", f"Authorization: Bearer {node_token()}"]
+        writer.write("\r\n".join([*lines, "Content-Length: 1000", "", "{"]).encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        await reader.read()
+        writer.close()
+        assert await institution.tell(notice_of()) == (204, None)
 
 
 async def test_what_was_told_survives_a_restart(tmp_path: Path) -> None:

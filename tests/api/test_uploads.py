@@ -120,7 +120,7 @@ async def test_slow_senders(tmp_path: Path) -> None:
             finally:
                 dripping.cancel()
                 writer.transport.abort()
-            assert head.startswith(b"HTTP/1.1 503 ")
+            assert head.startswith(b"HTTP/1.1 408 ")
 
 
 async def test_limits(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ async def test_it_answers(tmp_path: Path) -> None:
             headers = {"Authorization": f"Bearer {token(ANA)}"}
             async with client.get("/nodes", headers=headers) as answer:
                 assert [one["id"] for one in (await answer.json())["items"]] == ["node-1"]
+
+
+async def test_slow_senders_are_cut_off_when_the_file_says(tmp_path: Path) -> None:
+    SigningKey.generate().save(tmp_path / "key")
+    async with open_institution(settings(tmp_path, request_timeout_s=0.2)) as app, TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        lines = ["POST /grants HTTP/1.1", "Host: x", f"Authorization: Bearer {token(ANA)}"]
+        lines += ["Content-Type: application/json", "Content-Length: 100", "", "{"]
+        writer.write("\r\n".join(lines).encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+        await reader.read()
+        writer.close()
 
 
 async def test_a_node_with_a_broken_key(tmp_path: Path) -> None:
