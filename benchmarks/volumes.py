@@ -90,6 +90,8 @@ class Ours:
         self.texture = self.textures.get(self.source, None, None)
         while self.textures.prepare(1.0):
             pass
+        # Mapped by now: nothing stays behind, however this ends.
+        self.path.unlink()
         self.prepared_cpu_ms = (time.process_time() - started) * 1000
         self.prepared_ms = (time.perf_counter() - wall) * 1000
 
@@ -119,7 +121,6 @@ class Ours:
     def close(self) -> None:
         """Free the volume."""
         self.textures.clear()
-        self.path.unlink(missing_ok=True)
 
 
 class Vtk:

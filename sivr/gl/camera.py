@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import msgspec
@@ -57,6 +59,40 @@ def rays(viewpoint: Viewpoint, width: int, height: int, height_mm: float, lps_fr
         toward=toward,
         lps_from_gradient=linear.T.astype(float),
     )
+
+
+class Samples(msgspec.Struct, frozen=True):
+    """Where a slab is sampled, along the rays."""
+
+    first_mm: float
+    """From the plane, negative toward the viewer."""
+    step_mm: float
+    count: int
+    """0 when the slab does not reach the volume."""
+
+
+def slab_samples(
+    viewpoint: Viewpoint, rays: Rays, lps_from_texel: Array, size: tuple[int, int, int], slab_mm: float
+) -> Samples:
+    """Samples a texel apart across a slab, as far as it can reach the volume of ``size`` (i, j, k) texels.
+
+    Raises Invalid for a thickness that is none.
+    """
+    if not np.isfinite(slab_mm) or slab_mm < 0:
+        raise Invalid("The thickness of the slab must be 0 mm or more.")
+    spacing = 1.0 / float(np.linalg.norm(rays.direction))
+    if slab_mm < spacing * 1.5:
+        return Samples(0.0, 0.0, 1)
+    corners = np.array(list(itertools.product((0, size[0]), (0, size[1]), (0, size[2]), (1,))), float)
+    away = ((corners @ lps_from_texel.T)[:, :3] - np.asarray(viewpoint.look_at)) @ -rays.toward
+    near, far = float(away.min()) - spacing, float(away.max()) + spacing
+    # Thicker than twice the farther end changes nothing.
+    slab_mm = min(slab_mm, 2 * max(abs(near), abs(far)))
+    count = max(1, round(slab_mm / spacing))
+    step = slab_mm / count
+    middle = (count - 1) / 2
+    first, last = max(0, math.ceil(near / step + middle)), min(count - 1, math.floor(far / step + middle))
+    return Samples((first - middle) * step, step, max(0, last - first + 1))
 
 
 def lps_from_texel(lps_from_ijk: Any, factors: tuple[int, int, int]) -> Array:

@@ -76,19 +76,17 @@ class Raycaster:
         self._refuse_size(view.width, view.height)
         if view.method == "volume_rendered":
             raise Invalid("A plane is shown by its maximum, minimum or average, not by a transfer function.")
-        if not np.isfinite(view.slab_mm) or view.slab_mm < 0:
-            raise Invalid("The thickness of the slab must be 0 mm or more.")
+        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+        samples = camera.slab_samples(
+            view.viewpoint, rays, volume.lps_from_texel, volume.shape[::-1], view.slab_mm
+        )
         if not volume.slices_ready:
             return _black(view.width, view.height, False)
-        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
-        spacing = 1.0 / float(np.linalg.norm(rays.direction * (np.asarray(volume.factors)[::-1])))
-        samples = max(1, min(4096, round(view.slab_mm / spacing)))
-        step = view.slab_mm / samples if samples > 1 else 0.0
         _, defines = self._projection(volume, view.method)
         program = self._program("plane.frag", defines)
         self._set_rays(program, rays, volume.shape, (1.0, 1.0))
         self._set_values(program, volume, view.window, view.invert)
-        program.set(samples=samples, step=step)
+        program.set(samples=samples.count, first=samples.first_mm, step=samples.step_mm)
         self._bind(program, volume=(0, GL.GL_TEXTURE_3D, volume.handle))
         self._easel.draw(view.width, view.height, check)
         return self._easel.read(view.width, view.height, color=False)

@@ -41,7 +41,6 @@ FLAT = 0.02
 BAND = 16
 """Rows that one thread draws at a time, and after which a picture may be abandoned."""
 MOST_PIXELS_A_SIDE = 16384
-MOST_SAMPLES = 4096
 KEPT = 4
 """Transfer functions whose empty bricks are remembered."""
 
@@ -200,22 +199,20 @@ class SoftwareCaster:
         _refuse_size(view.width, view.height)
         if view.method == "volume_rendered":
             raise Invalid("A plane is shown by its maximum, minimum or average, not by a transfer function.")
-        if not np.isfinite(view.slab_mm) or view.slab_mm < 0:
-            raise Invalid("The thickness of the slab must be 0 mm or more.")
+        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+        size = volume.shape[::-1]
+        samples = camera.slab_samples(view.viewpoint, rays, volume.lps_from_texel, size, view.slab_mm)
         if not volume.slices_ready:
             return np.zeros((view.height, view.width), np.uint8)
-        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
-        spacing = 1.0 / float(np.linalg.norm(rays.direction))
-        samples = max(1, min(MOST_SAMPLES, round(view.slab_mm / spacing)))
-        step = view.slab_mm / samples if samples > 1 else 0.0
         parameters = _parameters(
-            rays.origin, rays.right, rays.down, rays.direction, volume.shape[::-1],
-            -0.5 * (samples - 1) * step, step,
+            rays.origin, rays.right, rays.down, rays.direction, size, samples.first_mm, samples.step_mm
         )  # fmt: skip
         best = _best(volume, view.method)
         voxels = volume.voxels()
         out = _canvas(view.width, view.height, np.float32)
-        self._draw(out, check, lambda top, end: slab.slab(voxels, best, parameters, samples, out, top, end))
+        self._draw(
+            out, check, lambda top, end: slab.slab(voxels, best, parameters, samples.count, out, top, end)
+        )
         return _shown(out[: view.height, : view.width], volume, view.window, view.invert)
 
     def _composite(

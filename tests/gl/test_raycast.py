@@ -376,6 +376,22 @@ def test_a_slab_joins_its_slices(bench: Any, draw: Any, method: Any) -> None:
     assert np.abs(got.astype(int) - want).max() <= 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_slab_thicker_than_the_volume_is_the_whole_volume(bench: Any, draw: Any, method: Any) -> None:
+    made = bench(noise((12, 13, 14)), np.diag([0.5, 0.6, 2.7, 1.0]))
+    viewpoint = Viewpoint((60.0, -80.0, 40.0), (1.5, 2.0, 15.0), (0.0, 0.0, 1.0))
+    whole = draw(made, PlaneView(viewpoint, 24, 20, 12.0, Window(900, 3800), 80.0, method))
+    assert len(np.unique(whole)) > 20
+    for thick in (400.0, 5e3, 1e7, 1e30, 1e308):
+        got = draw(made, PlaneView(viewpoint, 24, 20, 12.0, Window(900, 3800), thick, method))
+        # Where exactly the samples lie moves with the thickness, by less than a voxel.
+        assert np.abs(got.astype(int) - whole).mean() < 8, thick
+    beside = Viewpoint((0.0, -9e5, 0.0), (0.0, -1e5, 0.0), (0.0, 0.0, 1.0))
+    assert not draw(made, PlaneView(beside, 24, 20, 12.0, Window(900, 3800), 50.0, method)).any()
+    far = draw(made, PlaneView(beside, 24, 20, 12.0, Window(900, 3800), 3e5, method))
+    assert len(np.unique(far)) > 20
+
+
 def test_an_oblique_plane_equals_numpy(bench: Any, draw: Any) -> None:
     voxels = blobs()
     view = plane(OBLIQUE, 64, 48, invert=False)

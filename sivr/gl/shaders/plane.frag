@@ -6,6 +6,7 @@
 uniform vec2 u_value_scale;   // modality value = texel * x + y
 uniform float u_padding;      // texels up to this are not image
 uniform int u_samples;        // across the slab
+uniform float u_first;        // mm from the plane to the first
 uniform float u_step;         // mm between them
 
 out vec4 color;
@@ -15,7 +16,7 @@ void main() {
     float best = 0.0;
     float count = 0.0;
     for (int n = 0; n < u_samples; ++n) {
-        float distance = (float(n) - 0.5 * float(u_samples - 1)) * u_step;
+        float distance = u_first + float(n) * u_step;
         vec3 at = origin + distance * u_direction;
         // A hair outside is still inside: pixel-aligned planes lie exactly on the border.
         if (any(lessThan(at, vec3(-1e-3))) || any(greaterThan(at, u_size + 1e-3))) continue;
