@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 
 from sivr.model.rendering import TransferFunction
 
@@ -98,6 +97,8 @@ def body(slices: int = 555, size: int = 512) -> Volume:
 
 def series(folder: Path) -> Volume:
     """The axial stack of single-frame files in a folder, by pydicom and numpy."""
+    import pydicom
+
     found = []
     for path in sorted(folder.iterdir()):
         try:

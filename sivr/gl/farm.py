@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from types import TracebackType
 
 import numpy as np
@@ -32,7 +32,7 @@ class _Order:
     """A job and who waits for it."""
 
     def __init__(
-        self, number: int, job: Job, draft: bool, view_key: str | None, priority: int,
+        self, number: int, job: Job, draft: bool, view_key: str | None, priority: int, user: str,
         future: asyncio.Future[Rendered],
     ) -> None:  # fmt: skip
         self.number = number
@@ -40,11 +40,13 @@ class _Order:
         self.draft = draft
         self.view_key = view_key
         self.priority = priority
+        self.user = user
         self.future = future
         self.retries = 1
         self.since = time.perf_counter()
 
     def place(self) -> tuple[int, int]:
+        """Order of one user's own jobs."""
         return (self.priority, self.number)
 
 
@@ -95,23 +97,36 @@ class RenderFarm:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def volume(
-        self, source: VolumeSource, view: VolumeView, *, view_key: str | None = None, priority: int = 0
+        self,
+        source: VolumeSource,
+        view: VolumeView,
+        *,
+        view_key: str | None = None,
+        priority: int = 0,
+        user: str = "",
     ) -> Rendered:
-        """Draw a volume. Lower ``priority`` goes first; of one ``view_key`` only the newest is drawn.
+        """Draw a volume. Lower ``priority`` goes first; users with equal ones take turns, however many jobs
+        each has; of one ``view_key`` only the newest is drawn.
 
         Canceling the caller cancels the job. Raises Exhausted when the queue is full, Canceled when a
         newer job of the same view took its place, Unavailable when no worker can start, and what drawing
         raises: Invalid, Gone, TooLarge.
         """
         number = next(self._numbers)
-        return await self._ask(Job(number, source, volume=view), view.draft, view_key, priority)
+        return await self._ask(Job(number, source, volume=view), view.draft, view_key, priority, user)
 
     async def plane(
-        self, source: VolumeSource, view: PlaneView, *, view_key: str | None = None, priority: int = 0
+        self,
+        source: VolumeSource,
+        view: PlaneView,
+        *,
+        view_key: str | None = None,
+        priority: int = 0,
+        user: str = "",
     ) -> Rendered:
         """Draw a plane through a volume; as ``volume``."""
         number = next(self._numbers)
-        return await self._ask(Job(number, source, plane=view), False, view_key, priority)
+        return await self._ask(Job(number, source, plane=view), False, view_key, priority, user)
 
     def forget(self, key: str) -> None:
         """The voxels of this volume go away: drop its textures. Pictures being drawn of it are finished."""
@@ -151,14 +166,14 @@ class RenderFarm:
                 return worker.link.hello
         raise Unavailable(self._workers[0].problem)
 
-    async def _ask(self, job: Job, draft: bool, view_key: str | None, priority: int) -> Rendered:
+    async def _ask(self, job: Job, draft: bool, view_key: str | None, priority: int, user: str) -> Rendered:
         if self._closing or not self._tasks:
             raise Unavailable("The render workers are stopped.")
         worker = self._worker_for(job.source.key)
         if worker.hopeless:
             raise Unavailable(worker.problem)
         future: asyncio.Future[Rendered] = asyncio.get_running_loop().create_future()
-        order = _Order(job.id, job, draft, view_key, priority, future)
+        order = _Order(job.id, job, draft, view_key, priority, user, future)
         self._enqueue(order)
         async with self._changed:
             self._changed.notify_all()
@@ -218,7 +233,13 @@ class RenderFarm:
     def queued_for(self, worker: _Keeper) -> list[_Order]:
         """Jobs that wait for this worker, in the order they will be drawn."""
         mine = [order for order in self._queue if self._owner.get(order.job.source.key, worker) is worker]
-        return sorted(mine, key=_Order.place)
+        # Whoever had the latest turn is a turn behind.
+        turns = Counter([worker.latest_user])
+        place: dict[int, tuple[int, int, int]] = {}
+        for order in sorted(mine, key=_Order.place):
+            place[order.number] = (order.priority, turns[order.user], order.number)
+            turns[order.user] += 1
+        return sorted(mine, key=lambda order: place[order.number])
 
     async def next_for(self, worker: _Keeper) -> _Order:
         """Wait for the next job of a worker and take it from the queue."""
@@ -251,6 +272,7 @@ class _Keeper:
         self._farm = farm
         self.link = link
         self.running: _Order | None = None
+        self.latest_user: str | None = None
         self.restarts = 0
         self.problem = ""
         self._failures = 0
@@ -289,6 +311,7 @@ class _Keeper:
         if order.future.done():
             return
         self.running = order
+        self.latest_user = order.user
         taken = time.perf_counter()
         try:
             answer, body = await self.link.draw(order.job)

@@ -163,7 +163,7 @@ class VolumeService:
         invert = view.method != "volume_rendered" and given.invert != _inverted(series)
 
         async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
-            return await self._farm.volume(source, view, view_key=key, priority=priority)
+            return await self._farm.volume(source, view, view_key=key, priority=priority, user=session)
 
         return await self._picture(series, given, media_type, session, render, invert)
 
@@ -172,7 +172,7 @@ class VolumeService:
         view = await self.plane_view(series, given)
 
         async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
-            return await self._farm.plane(source, view, view_key=key, priority=priority)
+            return await self._farm.plane(source, view, view_key=key, priority=priority, user=session)
 
         return await self._picture(series, given, media_type, session, render, invert=False)
 

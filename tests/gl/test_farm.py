@@ -143,6 +143,25 @@ async def test_urgent_goes_before_patient(farm: RenderFarm, bench: Any) -> None:
     assert done == [0, 1, 2]
 
 
+async def test_users_take_turns(farm: RenderFarm, bench: Any) -> None:
+    slow = await busy(farm, bench)
+    made = bench(cube())
+    finished: list[str] = []
+
+    async def ask(user: str, number: int) -> None:
+        await farm.volume(made.source, view(), user=user)
+        finished.append(f"{user}{number}")
+
+    many = [asyncio.create_task(ask("ana", number)) for number in range(3)]
+    await asyncio.sleep(0.05)
+    few = [asyncio.create_task(ask("ivo", 0))]
+    await asyncio.sleep(0.05)
+    await stop(slow)
+    await asyncio.gather(*many, *few)
+    assert finished.index("ivo0") <= 1, finished
+    assert [one for one in finished if one.startswith("ana")] == ["ana0", "ana1", "ana2"]
+
+
 async def test_a_full_queue_refuses(farm: RenderFarm, bench: Any) -> None:
     made = bench(cube())
     slow = await busy(farm, bench)
