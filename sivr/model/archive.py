@@ -60,6 +60,8 @@ class StudyNotice(msgspec.Struct, frozen=True, kw_only=True):
     accession_number: str = ""
     modalities: tuple[str, ...] = ()
     size_bytes: Bytes = 0
+    complete: bool = True
+    """Whether nothing of the study that has arrived at the node waits to be indexed."""
     series: tuple[NoticeSeries, ...] = ()
     instances: tuple[NoticeInstance, ...] = ()
 
@@ -89,6 +91,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     instance_count: int
     size_bytes: int
     complete: bool
+    """Whether nothing of the study that has arrived at the node waits to be indexed."""
     findings_count: int
     series: tuple[NoticeSeries, ...]
     created_at: datetime

@@ -53,7 +53,9 @@ def study_time(text: str) -> str:
     return f"{padded[:2]}:{padded[2:4]}:{padded[4:]}"
 
 
-def notice_of(node_id: str, delivery: Delivery, stored: Sequence[StoredInstance]) -> StudyNotice:
+def notice_of(
+    node_id: str, delivery: Delivery, stored: Sequence[StoredInstance], complete: bool
+) -> StudyNotice:
     """The state of a study as its institution is told it. Blocking: for threads."""
     by_series: dict[str, list[StoredInstance]] = defaultdict(list)
     for one in stored:
@@ -73,6 +75,7 @@ def notice_of(node_id: str, delivery: Delivery, stored: Sequence[StoredInstance]
         accession_number=first.accession_number,
         modalities=tuple(sorted({one.modality for one in series if one.modality})),
         size_bytes=sum(one.size_bytes for one in stored),
+        complete=complete,
         series=tuple(series),
         instances=tuple(
             NoticeInstance(
@@ -120,8 +123,10 @@ class OutboxSender:
             return False
         started = time.monotonic()
         try:
+            # Asked before what is stored is read: what waits no more by now is among it.
+            complete = not await self._index.indexing(delivery.study_uid)
             stored = await self._index.study(delivery.study_uid)
-            notice = await asyncio.to_thread(notice_of, self._node_id, delivery, stored)
+            notice = await asyncio.to_thread(notice_of, self._node_id, delivery, stored, complete)
             await self._institution.post_notice(notice)
         except SivrError as error:
             await self._failed(delivery, error.message)

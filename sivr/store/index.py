@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -13,16 +12,13 @@ import sqlalchemy as sa
 import zstandard
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sivr.errors import NotFound
 from sivr.model.ingest import Message
 from sivr.model.studies import InstanceHeader
 from sivr.store.database import Database
+from sivr.store.outbox import announce
 from sivr.store.schema.columns import now
-from sivr.store.schema.render import accepted, instance, message, outbox, study
-from sivr.store.upsert import insert_for
+from sivr.store.schema.render import accepted, instance, message, study
 
-OUTBOX_DELAY_S = 0.3
-"""Objects of one study come in a stream; the institution is told once per so long at most."""
 FEW_HEADERS = 4
 _MAX_HEADER_BYTES = 256 * 1024 * 1024
 
@@ -67,7 +63,7 @@ class Index:
         return found[0] if found else None
 
     async def revision(self, study_uid: str) -> int:
-        """A number that grows whenever something of the study is indexed; 0 when there is no such study."""
+        """A number that grows whenever something of the study is indexed; 0 when nothing of it is."""
         query = sa.select(study.c.revision).where(study.c.study_uid == study_uid)
         async with self._database.connect() as connection:
             return await connection.scalar(query) or 0
@@ -92,15 +88,6 @@ class Index:
         query = sa.select(message.c.id).where(message.c.study_uid == study_uid, message.c.dead.is_(False))
         async with self._database.connect() as connection:
             return await connection.scalar(query.limit(1)) is not None
-
-    async def owner(self, study_uid: str) -> tuple[str, str, int]:
-        """The patient's record, its issuer, and the study's revision; raises NotFound."""
-        query = sa.select(study.c.patient_id, study.c.patient_issuer, study.c.revision)
-        async with self._database.connect() as connection:
-            row = (await connection.execute(query.where(study.c.study_uid == study_uid))).one_or_none()
-        if row is None:
-            raise NotFound("There is no such study on this node.")
-        return row.patient_id, row.patient_issuer, row.revision
 
     async def add(self, done: Sequence[tuple[Message, InstanceHeader]], worker: str) -> int:
         """Write index rows, new revisions and the outbox, and remove the messages: all or nothing.
@@ -152,7 +139,7 @@ class Index:
                 )
             await connection.execute(instance.insert(), rows)
             for study_uid in sorted(studies):
-                await _bump(connection, study_uid)
+                await announce(connection, study_uid)
             return len(mine)
 
         return await self._database.write(work)
@@ -171,29 +158,3 @@ class Index:
 
         # Hundreds of headers take tens of milliseconds.
         return unpacked() if len(rows) <= FEW_HEADERS else await asyncio.to_thread(unpacked)
-
-
-async def _bump(connection: AsyncConnection, study_uid: str) -> None:
-    """A new revision of the study, and the institution has to be told."""
-    moment = now()
-    # By the clock, so that a node that lost its database or got an older one back is believed all the same.
-    clock = int(moment.timestamp() * 1000)
-    revision = await connection.scalar(
-        study.update()
-        .where(study.c.study_uid == study_uid)
-        .values(revision=sa.case((study.c.revision < clock, clock), else_=study.c.revision + 1))
-        .returning(study.c.revision)
-    )
-    row = insert_for(connection, outbox).values(
-        study_uid=study_uid,
-        revision=revision,
-        attempts=0,
-        available_at=moment + timedelta(seconds=OUTBOX_DELAY_S),
-        reason="",
-        changed_at=moment,
-    )
-    await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["study_uid"], set_={"revision": row.excluded.revision, "changed_at": moment}
-        )
-    )

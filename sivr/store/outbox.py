@@ -11,7 +11,10 @@ from sivr.model.ingest import Delivery, OutboxEntry, OutboxState
 from sivr.store.database import Database
 from sivr.store.schema.columns import now, plain
 from sivr.store.schema.render import outbox, study
+from sivr.store.upsert import insert_for
 
+DELAY_S = 0.3
+"""Objects of one study come in a stream; the institution is told once per so long at most."""
 _SHOWN = 500
 
 
@@ -109,3 +112,29 @@ class Outbox:
             total = await connection.scalar(sa.select(sa.func.count()).select_from(outbox)) or 0
             rows = (await connection.execute(query.order_by(columns.available_at).limit(_SHOWN))).all()
         return OutboxState(total, tuple(OutboxEntry(*row) for row in rows))
+
+
+async def announce(connection: AsyncConnection, study_uid: str) -> None:
+    """A new revision of the study, which its institution has to be told, in the caller's transaction."""
+    moment = now()
+    # By the clock, so that a node that lost its database or got an older one back is believed all the same.
+    clock = int(moment.timestamp() * 1000)
+    revision = await connection.scalar(
+        study.update()
+        .where(study.c.study_uid == study_uid)
+        .values(revision=sa.case((study.c.revision < clock, clock), else_=study.c.revision + 1))
+        .returning(study.c.revision)
+    )
+    row = insert_for(connection, outbox).values(
+        study_uid=study_uid,
+        revision=revision,
+        attempts=0,
+        available_at=moment + timedelta(seconds=DELAY_S),
+        reason="",
+        changed_at=moment,
+    )
+    await connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["study_uid"], set_={"revision": row.excluded.revision, "changed_at": moment}
+        )
+    )

@@ -12,8 +12,9 @@ from sivr.errors import NotFound
 from sivr.model.ingest import DeadMessage, Message, QueueState
 from sivr.store.audit import By, record
 from sivr.store.database import Database
+from sivr.store.outbox import announce
 from sivr.store.schema.columns import now, plain
-from sivr.store.schema.render import message
+from sivr.store.schema.render import instance, message
 
 MAX_ATTEMPTS = 5
 MAX_CRASHES = 10
@@ -38,11 +39,14 @@ class Queue:
         due = due.order_by(message.c.id)
 
         async def work(connection: AsyncConnection) -> list[Message]:
-            await connection.execute(
+            crashed = await connection.execute(
                 message.update()
                 .where(alive, message.c.leased_until < moment, message.c.attempts >= MAX_CRASHES)
                 .values(dead=True, leased_until=None, reason=_CRASHED, changed_at=moment)
+                .returning(message.c.study_uid)
             )
+            for study_uid in sorted(set(crashed.scalars())):
+                await _announce_end(connection, study_uid)
             mine = due.with_for_update(skip_locked=True)
             first = (await connection.execute(mine.limit(1))).one_or_none()
             if first is None:
@@ -97,7 +101,7 @@ class Queue:
         delay = timedelta(seconds=FIRST_RETRY_S * 2 ** (failed.attempts - 1))
 
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(
+            changed = await connection.execute(
                 message.update()
                 .where(message.c.id == failed.id, message.c.worker == worker)
                 .values(
@@ -108,6 +112,8 @@ class Queue:
                     changed_at=moment,
                 )
             )
+            if dead and changed.rowcount:
+                await _announce_end(connection, failed.study_uid)
 
         await self._database.write(work)
 
@@ -194,3 +200,10 @@ class Queue:
             await record(connection, by, "queue.retry", found.instance_uid)
 
         await self._database.write(work)
+
+
+async def _announce_end(connection: AsyncConnection, study_uid: str) -> None:
+    """Nothing more may come of a message, so a study told to be incomplete may be complete now."""
+    indexed = sa.select(instance.c.instance_uid).where(instance.c.study_uid == study_uid).limit(1)
+    if await connection.scalar(indexed) is not None:
+        await announce(connection, study_uid)

@@ -181,6 +181,7 @@ async def _write(connection: AsyncConnection, notice: StudyNotice, *, new: bool)
         "series_count": len(notice.series),
         "instance_count": len(notice.instances),
         "size_bytes": notice.size_bytes,
+        "complete": notice.complete,
         "updated_at": moment,
     }
     key = {"study_uid": notice.study_uid, "node_id": notice.node_id}
@@ -269,7 +270,7 @@ async def _studies(connection: AsyncConnection, rows: Sequence[Any]) -> list[Stu
             series_count=row.series_count,
             instance_count=row.instance_count,
             size_bytes=row.size_bytes,
-            complete=True,
+            complete=row.complete,
             findings_count=int(findings.get(row.study_uid, 0)),
             series=tuple(series_of[row.study_uid, row.node_id]),
             created_at=row.created_at,

@@ -10,6 +10,7 @@ import pytest
 
 from sivr.errors import Forbidden, Unavailable
 from sivr.model.archive import StudyNotice
+from sivr.model.ingest import Upload
 from sivr.services.outbox import FIRST_RETRY_S, LAST_RETRY_S, OutboxSender, notice_of, study_date, study_time
 from sivr.store.database import Database
 from sivr.store.index import Index
@@ -17,6 +18,7 @@ from sivr.store.outbox import Outbox
 from sivr.store.schema.render import outbox as table
 from tests.services.ingesting import NODE, phantom
 from tests.services.stored import Store, store_files
+from tests.store.ingested import BY, accept, an_object, open_upload
 
 
 class Institution:
@@ -97,6 +99,38 @@ async def test_a_newer_revision_is_told_too(told: Told, store: Store, tmp_path: 
     (notice,) = told.institution.heard
     assert notice.revision > delivery.revision
     assert len(notice.instances) == 5
+
+
+async def test_whether_more_of_it_waits_is_told(told: Told, store: Store, tmp_path: Path) -> None:
+    files = phantom(tmp_path, 4)
+    (first, *_) = await store_files(store, files[:2])
+    owner = Upload("of-the-same-patient", "ana", "p", "t", False)
+    await store.uploads.create(owner, BY)
+    for name in ("1", "2"):
+        coming = msgspec.structs.replace(an_object(name), study_uid=first.header.study_uid)
+        assert await store.uploads.accept(coming, owner, None, BY) == "stored"
+    await told.due()
+    assert await told.sender.once()
+    assert [one.complete for one in told.institution.heard] == [False]
+    # What cannot be indexed does not wait any more either.
+    for _ in range(2):
+        (message,) = await store.queue.claim("w", 1, 60)
+        assert not await told.sender.once()
+        await store.queue.fail(message, "w", "This is no DICOM file.", final=True)
+        await told.due()
+        assert await told.sender.once()
+    assert [one.complete for one in told.institution.heard] == [False, False, True]
+    assert (await told.outbox.state()).waiting == 0
+
+
+async def test_of_nothing_but_failures_nothing_is_told(told: Told, store: Store) -> None:
+    await accept(store.uploads, await open_upload(store.uploads), 1)
+    (message,) = await store.queue.claim("w", 1, 60)
+    await store.queue.fail(message, "w", "This is no DICOM file.", final=True)
+    await told.due()
+    await told.sender.once()
+    assert told.institution.heard == []
+    assert (await told.outbox.state()).waiting == 0
 
 
 async def test_again_and_again_with_longer_pauses(told: Told, store: Store, tmp_path: Path) -> None:
@@ -204,4 +238,6 @@ async def test_notice_is_a_function_of_what_is_stored(told: Told, store: Store, 
     await told.due()
     delivery = await told.outbox.claim(60)
     assert delivery is not None
-    assert notice_of(NODE, delivery, stored).series == notice_of(NODE, delivery, stored[::-1]).series
+    assert notice_of(NODE, delivery, stored, True).series == (
+        notice_of(NODE, delivery, stored[::-1], True).series
+    )

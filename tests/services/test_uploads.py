@@ -118,7 +118,7 @@ async def test_same_uid_other_bytes(ingest: Ingest, tmp_path: Path) -> None:
     assert not ingest.blobs.exists(hashlib.sha256(other).hexdigest())
 
 
-async def test_study_of_another_patient(ingest: Ingest, tmp_path: Path) -> None:
+async def test_study_of_another_patient(ingest: Ingest, institution: Listener, tmp_path: Path) -> None:
     one, two, three = phantom(tmp_path, 3)
     ana, marko = await sender(ingest), await sender(ingest, "marko", "p2")
     first = await ana.put("f", one.read_bytes())
@@ -126,16 +126,9 @@ async def test_study_of_another_patient(ingest: Ingest, tmp_path: Path) -> None:
         refused = await marko.put(f"f{len(body)}{body[-1]}", body)
         assert refused.status == "refused"
         assert "another patient" in refused.reason
-    assert await ingest.index.owner(first.study_uid) == (
-        "p1",
-        TOPLEVEL,
-        (await _revision(ingest, first.study_uid)),
-    )
+    notice = await institution.heard(first.study_uid, 1)
+    assert (notice.patient_id, notice.patient_issuer) == ("p1", TOPLEVEL)
     assert (await marko.state()).studies == ()
-
-
-async def _revision(ingest: Ingest, study_uid: str) -> int:
-    return await ingest.index.revision(study_uid)
 
 
 @pytest.mark.parametrize(

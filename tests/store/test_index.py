@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 import sqlalchemy as sa
 
-from sivr.errors import NotFound
 from sivr.store.database import Database
 from sivr.store.index import Index, pack, unpack
 from sivr.store.queue import Queue
@@ -35,7 +34,6 @@ async def test_before_and_after(database: Database, index: Index) -> None:
     assert await index.study("1.2") == []
     assert await index.indexing("1.2")
     assert await index.revision("1.2") == 0
-    assert await index.owner("1.2") == ("p1", "county", 0)
     await index_all(database)
     assert not await index.indexing("1.2")
     stored = await index.study("1.2")
@@ -43,7 +41,7 @@ async def test_before_and_after(database: Database, index: Index) -> None:
     assert stored == await index.headers("1.2", "1.2.1")
     assert await index.series_uids("1.2") == ["1.2.1"]
     assert await index.instance("1.2", "1.2.1", "1.2.1.3") == stored[2]
-    assert (await index.owner("1.2"))[2] == await index.revision("1.2") > 0
+    assert await index.revision("1.2") > 0
     assert (await Queue(database).state()).waiting == 0
 
 
@@ -53,8 +51,6 @@ async def test_what_is_not_there(index: Index) -> None:
     assert await index.instance("1.2", "1.2.1", "9") is None
     assert await index.revision("9") == 0
     assert not await index.indexing("9")
-    with pytest.raises(NotFound):
-        await index.owner("9")
 
 
 async def test_each_batch_is_a_new_revision(database: Database, index: Index) -> None:

@@ -12,9 +12,11 @@ from sivr.errors import NotFound
 from sivr.model.ingest import Message
 from sivr.store.audit import Audit
 from sivr.store.database import Database
+from sivr.store.index import Index
+from sivr.store.outbox import Outbox
 from sivr.store.queue import MAX_ATTEMPTS, MAX_CRASHES, Queue
 from sivr.store.uploads import Uploads
-from tests.store.ingested import BY, accept, open_upload
+from tests.store.ingested import BY, a_header, accept, open_upload
 
 MESSAGES = 60
 CLAIM_ALL = """
@@ -83,6 +85,24 @@ async def test_a_message_that_kills_its_workers_is_put_aside(filled: Queue) -> N
     dead = (await filled.state()).dead
     assert [(one.id, one.attempts) for one in dead] == [(poison.id, MAX_CRASHES)]
     assert "ended without a word" in dead[0].reason
+
+
+async def test_the_end_of_what_was_waited_for_is_told(filled: Queue, database: Database) -> None:
+    index = Index(database)
+    (done,) = await filled.claim("a", 1, 60)
+    await index.add([(done, a_header(done.instance_uid))], "a")
+    revisions = [await index.revision("1.2")]
+    (broken,) = await filled.claim("a", 1, 60)
+    await filled.fail(broken, "a", "This is no DICOM file.", final=True)
+    revisions.append(await index.revision("1.2"))
+    for _ in range(MAX_CRASHES):
+        await filled.claim("killed", 1, -1)
+    assert await filled.claim("b", 9, 60) == []
+    revisions.append(await index.revision("1.2"))
+    assert not await index.indexing("1.2")
+    assert revisions == sorted(set(revisions))
+    (entry,) = (await Outbox(database).state()).items
+    assert (entry.study_uid, entry.revision) == ("1.2", revisions[-1])
 
 
 async def test_failures_wait_longer_and_longer_then_die(filled: Queue, database: Database) -> None:

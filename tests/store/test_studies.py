@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 
 from sivr.errors import Conflict, Forbidden, Invalid, NotFound
 from sivr.model.archive import Author, StudySearch
@@ -39,6 +40,25 @@ async def found(studies: StudyStore, **search: object) -> list[str]:
     items, total = await studies.find(StudySearch(**search))  # type: ignore[arg-type]
     assert len(items) == total
     return [one.study_uid for one in items]
+
+
+async def test_whether_more_is_to_come(studies: StudyStore) -> None:
+    for revision, complete in enumerate((False, False, True, False), 1):
+        assert await studies.note(notice_of(revision=revision, complete=complete), BY)
+        (kept,) = await studies.get("1.2.3")
+        assert kept.complete is complete
+
+
+async def test_studies_from_before_that_was_told(database_url: str) -> None:
+    async with Database(database_url, "institution") as database:
+        await Nodes(database).seed(NODE.id, NODE.name, NODE.url, NODE.public_key)
+        await StudyStore(database).note(notice_of(), BY)
+        async with database.begin() as connection:
+            await connection.execute(sa.text("ALTER TABLE study DROP COLUMN complete"))
+            await connection.execute(sa.text("UPDATE version_institution SET version_num = '0001'"))
+    async with Database(database_url, "institution") as database:
+        (kept,) = await StudyStore(database).get("1.2.3")
+        assert kept.complete
 
 
 async def test_a_notice_is_kept_whole(database: Database, studies: StudyStore) -> None:

@@ -40,6 +40,7 @@ study = sa.Table(
     sa.Column("series_count", sa.Integer, nullable=False),
     sa.Column("instance_count", sa.Integer, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
 )
