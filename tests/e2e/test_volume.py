@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from playwright.sync_api import expect
+import pydicom
+import pytest
+from playwright.sync_api import Route, expect
 
 from sivr.dicom.phantom import write_phantom
 from tests.e2e.conftest import Enter
 from tests.e2e.people_at_work import SLOW_MS, differ
 
+PLANE = "sivr-plane-view.plane-axial[data-painted][data-complete=yes][data-quality=lossless]"
 VOLUME = "sivr-volume-view[data-painted][data-complete=yes][data-quality=lossless]"
 
 
@@ -68,6 +72,57 @@ def test_three_planes_follow_one_point(enter: Enter, read_patient: str) -> None:
     user.page.mouse.click(x + 60, y)
     expect(place).not_to_have_text(before)
     assert max(user.picture(".plane-axial canvas")) > 40
+
+
+@pytest.mark.parametrize("tab", ["3d", "mpr"])
+def test_the_badge_says_preview_until_the_picture_asked_for_is_there(
+    enter: Enter, read_patient: str, tab: str
+) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    user.page.click(f"[data-tab='{tab}']")
+    selector, resource = VOLUME, "rendered3d"
+    if tab == "mpr":
+        selector, resource = PLANE, "renderedmpr"
+    user.page.wait_for_selector(selector, timeout=SLOW_MS)
+    pane = user.page.locator(selector.partition("[")[0])
+    painted = pane.get_attribute("data-painted")
+    held: list[Route] = []
+    address = re.compile(rf"/{resource}\?")
+    user.page.route(address, lambda route: held.append(route))
+    pane.focus()
+    user.page.keyboard.press("ArrowRight")
+    expect(pane.locator(".quality")).to_have_text("preview")
+    assert pane.get_attribute("data-painted") == painted, "the answers were held back"
+    assert held
+    # This lets go what was held back.
+    user.page.unroute(address)
+    expect(pane.locator(".quality")).to_have_text("lossless", timeout=SLOW_MS)
+    for badge in user.page.locator(".pane .quality").all():
+        expect(badge).to_have_text("lossless", timeout=SLOW_MS)
+
+
+def test_slices_that_cannot_be_decoded_are_told_over_the_picture(enter: Enter, tmp_path: Path) -> None:
+    files = write_phantom(tmp_path, "head", (24, 64, 64), study="torn")
+    for file in (files[3], files[17]):
+        data = pydicom.dcmread(file)
+        data.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        data.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51 this is no code stream"])
+        data["PixelData"].VR = "OB"
+        data.save_as(file)
+    user = enter("ana")
+    user.create_patient("Torn", given_name="Tea")
+    user.choose_files(files)
+    user.wait_stored()
+    user.open_study()
+    for tab in ("3d", "mpr"):
+        user.page.click(f"[data-tab='{tab}']")
+        for pane in user.page.locator(".pane").all():
+            warning = pane.locator(".warning")
+            expect(warning).to_contain_text("2 of 24 slices cannot be decoded", timeout=SLOW_MS)
+            text, letter = warning.bounding_box(), pane.locator(".letter.right").bounding_box()
+            assert text and letter and text["y"] + text["height"] < letter["y"]
 
 
 def test_a_single_slice_says_why_it_has_no_volume(enter: Enter, tmp_path: Path) -> None:

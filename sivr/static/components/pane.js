@@ -99,7 +99,8 @@ export class Pane extends View {
   corner(where, lines) {
     const shown = lines.filter(Boolean);
     const element = this.#corners[where];
-    if (shown.every((line) => typeof line === "string") && element.childElementCount === shown.length) {
+    const plain = [...element.children].every((child) => !child.className);
+    if (plain && shown.every((line) => typeof line === "string") && element.childElementCount === shown.length) {
       shown.forEach((line, index) => setText(element.children[index], String(line)));
       return;
     }
@@ -111,6 +112,11 @@ export class Pane extends View {
     for (const side of /** @type {("left" | "right" | "top" | "bottom")[]} */ (["left", "right", "top", "bottom"])) {
       setText(this.#letters[side], letters?.[side] ?? "");
     }
+  }
+
+  /** What is wrong with a picture, to be put into a corner. @param {string[]} sentences */
+  warnings(sentences) {
+    return sentences.map((sentence) => h("div", { class: "warning" }, sentence));
   }
 
   /** The badge, to be put into a corner. @param {string} quality as the server says @param {string} [more] */

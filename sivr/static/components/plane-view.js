@@ -186,10 +186,14 @@ export class PlaneView extends RenderedPane {
     this.edges(edgeLetters(this.axes.right, times(this.axes.up, -1)));
     this.scale(this.fov_mm / this.height);
     this.corner("tl", [t(`plane.${this.name}`), `${number(this.offset_mm, 1)} mm`]);
+    // One warning a corner: two would reach the letter between them where planes are small.
+    const [first, ...others] = this.warnings(this.shown?.picture.warnings ?? []);
+    this.corner("tr", [first]);
+    this.corner("bl", others);
     this.corner("br", [
       window ? t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }) : "",
       this.shown && !this.shown.picture.complete ? t("viewer.refining") : "",
-      this.quality(this.shown?.picture.quality ?? ""),
+      this.quality(this.exactness),
     ]);
     this.dispatchEvent(new Event("change"));
   }
@@ -241,8 +245,8 @@ export class Planes extends View {
     const before = this.point;
     this.point = point;
     for (const view of this.views) {
-      // Only planes that moved along their own normal need another picture.
-      if (Math.abs(dot(minus(point, before), view.axes.back)) > 1e-6) view.move();
+      // Only planes that moved along their own normal need another picture; rounding must not leave one waiting.
+      if (view.waiting || Math.abs(dot(minus(point, before), view.axes.back)) > 1e-6) view.move();
       else view.follow();
       view.written();
     }

@@ -21,7 +21,7 @@ export class RenderedPane extends Pane {
   /** @type {import("../model/types.js").SeriesContents | null} */
   series = null;
   format = /** @type {"png" | "jpeg" | "webp"} */ ("png");
-  /** @type {{picture: import("../net/pictures.js").Picture, view: any} | null} */
+  /** @type {{picture: import("../net/pictures.js").Picture, view: any, query: string} | null} */
   shown = null;
   resource = "rendered3d";
   key = viewKey("volume");
@@ -45,6 +45,16 @@ export class RenderedPane extends Pane {
   /** The parameters of the view without size and format. @returns {string[]} */
   query() {
     return [];
+  }
+
+  /** True while the picture on the screen is not of the view that is asked for. */
+  get waiting() {
+    return !!this.shown && this.shown.query !== this.query().join("&");
+  }
+
+  /** How exact the picture is as an answer to what is asked for now. */
+  get exactness() {
+    return this.waiting ? "preview" : this.shown?.picture.quality ?? "";
   }
 
   /** What must be remembered to place this picture later. @returns {any} */
@@ -100,11 +110,12 @@ export class RenderedPane extends Pane {
     const node = /** @type {import("../net/node.js").RenderNode} */ (this.node);
     const path = this.#path(draft);
     const view = this.view();
+    const query = this.query().join("&");
     this.working(true, t(this.shown ? "viewer.rendering" : "viewer.volume.loading"));
     this.#channel.ask(
       (signal, slot) => picture(node, path, { signal, viewKey: `${this.key}.${slot}`, keep: !draft, priority: "high" }),
       (found) => {
-        this.shown = { picture: found, view };
+        this.shown = { picture: found, view, query };
         this.working(false);
         this.paint(found.bitmap);
         this.follow();

@@ -182,7 +182,7 @@ export class StackView extends Pane {
     const reduced = !!reader.shown && this.canvas.width < reader.frame.columns && shownQuality === "lossless";
     const window = this.window;
     this.corner("tl", this.texts.tl);
-    this.corner("tr", [...this.texts.tr, series.warnings?.[0] ?? ""]);
+    this.corner("tr", [...this.texts.tr, ...this.warnings([...(series.warnings ?? []).slice(0, 1), ...(reader.shown?.picture.warnings ?? [])])]);
     this.corner("bl", [
       [series.modality, series.number !== null ? t("series.number", { number: String(series.number) }) : "", series.description].filter(Boolean).join(" · "),
       t("viewer.frame", { index: reader.index + 1, count: reader.count }) + (position_mm === null || position_mm === undefined ? "" : ` · ${number(position_mm, 1)} mm`),

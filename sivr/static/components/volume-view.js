@@ -139,14 +139,14 @@ export class VolumeView extends RenderedPane {
     this.edges(edgeLetters(camera.axes.right, times(camera.axes.up, -1)));
     this.scale(this.fov_mm / this.height);
     this.corner("tl", this.texts.tl);
-    this.corner("tr", this.texts.tr);
+    this.corner("tr", [...this.texts.tr, ...this.warnings(this.shown?.picture.warnings ?? [])]);
     this.corner("bl", [[series.modality, series.description].filter(Boolean).join(" · "), t(`method.${this.method}`)]);
     const refining = this.shown && !this.shown.picture.complete;
     const window = this.#windowNow();
     this.corner("br", [
       this.method === "volume_rendered" ? this.#shiftText() : t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }),
       refining ? t("viewer.refining") : "",
-      this.quality(this.shown?.picture.quality ?? ""),
+      this.quality(this.exactness),
     ]);
   }
 

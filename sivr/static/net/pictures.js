@@ -14,6 +14,7 @@ import { session } from "./session.js";
  * @property {string} quality as the server says: lossless, "lossy q85", preview
  * @property {boolean} complete
  * @property {number} bytes over the wire
+ * @property {string[]} warnings sentences on what is missing in it or was done otherwise than asked
  */
 
 const memory_gb = /** @type {any} */ (navigator).deviceMemory ?? 4;
@@ -68,6 +69,13 @@ export function motionPlan(width, height) {
  */
 export const kept = (node, path) => cache.get(node.base + path);
 
+/**
+ * The sentences of a Warning header (RFC 7234 section 5.5; DICOM PS3.18 speaks by 299 only, others are of caches).
+ * @param {string} header every value, as the browser joins them
+ */
+const warningsOf = (header) =>
+  [...header.matchAll(/\b299 \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, quoted]) => quoted.replace(/\\(.)/g, "$1"));
+
 /** Pictures asked for by more than one at the same time are fetched once. @type {Map<string, Promise<Picture>>} */
 const underWay = new Map();
 
@@ -103,7 +111,10 @@ export async function picture(node, path, how = {}) {
     }
     const complete = response.headers.get("Sivr-Complete") !== "no";
     /** @type {Picture} */
-    const made = { bitmap, quality: response.headers.get("Sivr-Quality") ?? "", complete, bytes: blob.size };
+    const made = {
+      bitmap, quality: response.headers.get("Sivr-Quality") ?? "", complete, bytes: blob.size,
+      warnings: warningsOf(response.headers.get("Warning") ?? ""),
+    };
     if (keep && complete) cache.put(key, made, bitmap.width * bitmap.height * 4);
     return made;
   })();
