@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -30,6 +31,7 @@ _KINDS: dict[int, type[SivrError]] = {
     403: errors.Forbidden,
     404: errors.NotFound,
     406: errors.NotAcceptable,
+    408: errors.TooSlow,
     409: errors.Conflict,
     410: errors.Gone,
     413: errors.TooLarge,
@@ -67,7 +69,8 @@ class Client:
     """Requests to SIVR servers; cookies are kept per server. Errors come as the domain's words.
 
     Only HTTPS is spoken, and redirects are not followed: tokens and passwords go where they were meant to go.
-    Only reads that a closed connection broke off are repeated here; callers know what else they may repeat.
+    A request that a closed connection broke off is repeated once, whole, where its method is idempotent
+    (RFC 9110 9.2.2: GET, PUT, DELETE, but not POST and PATCH); callers know what else they may repeat.
     """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -95,7 +98,8 @@ class Client:
             body = msgspec.json.encode(json)
             sent["Content-Type"] = "application/json"
         if body is not None and len(body) > 1 << 20:
-            body = _pieces(body)
+            # Written in pieces, unlike bytes; and from its start again when the request is repeated.
+            body = io.BytesIO(body)
         try:
             async with self._session.request(
                 method, url, data=body, headers=sent, params=params, allow_redirects=False
@@ -122,11 +126,6 @@ class Client:
         if found.status >= 400:
             raise _error(url, found)
         return found
-
-
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), 1 << 18):
-        yield body[start : start + (1 << 18)]
 
 
 def _host(url: str) -> str:

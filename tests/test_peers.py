@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -94,6 +95,34 @@ async def test_empty_and_large_answers(client: Client, authority: Path) -> None:
     async with serving(app_of(answer), authority) as url:
         assert (await client.ask("GET", f"{url}/empty")).json() is None
         assert len((await client.ask("GET", f"{url}/large")).body) == 9 << 20
+
+
+@pytest.mark.parametrize("size_bytes", [200_000, 4_000_000])
+@pytest.mark.parametrize(("method", "repeated"), [("PUT", True), ("POST", False), ("PATCH", False)])
+async def test_what_is_sent_again_is_whole(
+    client: Client, authority: Path, method: str, repeated: bool, size_bytes: int
+) -> None:
+    body = random.Random(1).randbytes(size_bytes)
+    arrived: list[bytes] = []
+
+    async def breaking(request: web.Request) -> web.Response:
+        assert request.content_length == size_bytes
+        if arrived:
+            arrived.append(await request.read())
+            return web.Response()
+        arrived.append(await request.content.readexactly(100_000))
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with serving(app_of(breaking), authority) as url:
+        if repeated:
+            await client.ask(method, url, data=body)
+            assert arrived[1:] == [body]
+        else:
+            with pytest.raises(Unavailable, match="does not answer"):
+                await client.ask(method, url, data=body)
+            assert len(arrived) == 1
 
 
 async def test_unknown_authorities_are_not_trusted(authority: Path) -> None:
