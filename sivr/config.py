@@ -6,7 +6,7 @@ Only ``cli`` and ``roles`` read this; everybody else gets plain arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -297,10 +297,25 @@ def _faults(config: Config) -> Iterator[str]:
         others = taken.setdefault((role.listen.host, role.listen.port), {})
         if prefix in others:
             yield f"{here}.url: the role {others[prefix]} answers at this address and path already."
+        yield from _shared_faults(here, role, others, config)
         others[prefix] = name
         if isinstance(role, ApiRole):
             yield from _api_faults(here, role)
     yield from _trust_faults(config)
+
+
+def _shared_faults(here: str, role: Role, others: Mapping[str, str], config: Config) -> Iterator[str]:
+    """Where a role contradicts one that stands before it at the same address."""
+    for other in others.values():
+        before = cast(Role, getattr(config.roles, other))
+        for field in ("certificate", "key"):
+            if getattr(role.tls, field) != getattr(before.tls, field):
+                yield f"{here}.tls.{field}: the role {other} has another file for the same address."
+                return
+        ports = {role.listen.redirect_http_port, before.listen.redirect_http_port} - {None}
+        if len(ports) > 1:
+            yield f"{here}.listen.redirect_http_port: the role {other} has another port for the same address."
+            return
 
 
 def _url_faults(path: str, url: str) -> Iterator[str]:

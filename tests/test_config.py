@@ -77,6 +77,10 @@ def test_example_shows_every_key() -> None:
          "roles.institution.nodes[0].url: must be an https:// address."),
         ("8443/institution\n    listen", "8443/toplevel\n    listen",
          "roles.institution.url: the role toplevel answers at this address and path already."),
+        ("tls: {certificate: tls/server.pem,", "tls: {certificate: tls/ca.pem,",
+         "roles.toplevel.tls.certificate: the role web has another file for the same address."),
+        ("listen: {host: 0.0.0.0, port: 8443}", "listen: {host: 0.0.0.0, port: 8443, redirect_http_port: 81}",
+         "roles.toplevel.listen.redirect_http_port: the role web has another port for the same address."),
         ("sqlite:///data/county.db", "mysql://x", "roles.toplevel.database: must begin with"),
         ('public_key: "ed25519:1yIi', 'public_key: "ed25519:1y',
          "roles.institution.nodes[0].public_key: A public key is 'ed25519:' and base64."),
@@ -96,6 +100,21 @@ def test_fault_is_named_by_key_path(
     assert sentence in caught.value.message
     assert main(["check", str(example)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_roles_of_one_address_may_leave_the_redirect_to_one_of_them(example: Path) -> None:
+    text = example.read_text().replace("      redirect_http_port: 8080 ", "      # ")
+    shared = "listen: {host: 0.0.0.0, port: 8443}"
+    config.parse(text, example.parent)
+    config.parse(text.replace(shared, shared[:-1] + ", redirect_http_port: 8080}"), example.parent)
+    config.parse(text.replace(shared, shared[:-1] + ", redirect_http_port: 8080}", 1), example.parent)
+    other = text.replace(shared, "listen: {host: 0.0.0.0, port: 8444}", 1)
+    other = other.replace(
+        "{certificate: tls/server.pem, key: tls/server.key}",
+        "{certificate: tls/ca.pem, key: tls/server.key}",
+        1,
+    )
+    config.parse(other, example.parent)
 
 
 def test_check_says_good(example: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]
     wanted = set(names)
     async with AsyncExitStack() as stack:
         addresses: dict[tuple[str, int], dict[str, web.Application]] = {}
-        settings_at: dict[tuple[str, int], Role] = {}
+        settings_at: dict[tuple[str, int], list[Role]] = {}
         for name in _OPENING_ORDER:
             if name not in wanted:
                 continue
@@ -41,15 +41,17 @@ async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]
             app = await stack.enter_async_context(getattr(module, f"open_{name}")(settings))
             address = (settings.listen.host, settings.listen.port)
             addresses.setdefault(address, {})[urlsplit(settings.url).path.rstrip("/")] = app
-            settings_at[address] = settings
+            settings_at.setdefault(address, []).append(settings)
         for address, apps in addresses.items():
-            settings = settings_at[address]
-            tls = tls_context(Path(settings.tls.certificate), Path(settings.tls.key))
+            # Those of one address do not contradict each other; the file was checked for it.
+            sharing = settings_at[address]
+            files = sharing[0].tls
+            tls = tls_context(Path(files.certificate), Path(files.key))
             await stack.enter_async_context(listen_https(mount(apps), *address, tls))
-            if settings.listen.redirect_http_port:
-                origin = "https://" + urlsplit(settings.url).netloc
-                port = settings.listen.redirect_http_port
-                await stack.enter_async_context(listen_redirect(address[0], port, origin))
+            redirects = {one.listen.redirect_http_port: urlsplit(one.url).netloc for one in sharing}
+            for port, netloc in redirects.items():
+                if port is not None:
+                    await stack.enter_async_context(listen_redirect(address[0], port, f"https://{netloc}"))
         yield
 
 
