@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from sivr.model.directory import Body, Limit, Offset
+from sivr.model.directory import Body, Limit, Offset, Version
 
 Uid = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$")]
 """A UID as objects carry it; real ones break PS3.5 9.1 too often to ask for digits and 64 characters."""
@@ -177,7 +177,7 @@ class FindingChange(Body, frozen=True, kw_only=True):
     """A finding as its author changes it."""
 
     text: str
-    version: int
+    version: Version
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,7 +213,7 @@ class NewNode(Body, frozen=True, kw_only=True):
 class NodeChange(Body, frozen=True, kw_only=True):
     """What an administrator changes about a node; absent members stay."""
 
-    version: int
+    version: Version
     name: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
     public_key: str | UnsetType = UNSET

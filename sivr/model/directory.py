@@ -19,6 +19,8 @@ Sex = Literal["F", "M", "O", "U"]
 """Female, male, other, unknown."""
 Limit = Annotated[int, msgspec.Meta(ge=1, le=500)]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+Version = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""As the databases count them."""
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,7 +64,7 @@ class NewUser(Body, frozen=True, kw_only=True):
 class UserChange(Body, frozen=True, kw_only=True):
     """What an administrator changes about a user."""
 
-    version: int
+    version: Version
     login: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
     email: str | UnsetType = UNSET
@@ -157,7 +159,7 @@ class NewInstitution(Body, frozen=True, kw_only=True):
 class InstitutionChange(Body, frozen=True, kw_only=True):
     """What an administrator changes about an institution."""
 
-    version: int
+    version: Version
     name: str | UnsetType = UNSET
     url: str | UnsetType = UNSET
     address: str | UnsetType = UNSET
@@ -196,7 +198,7 @@ class NewRecordType(Body, frozen=True, kw_only=True):
 class RecordTypeChange(Body, frozen=True, kw_only=True):
     """What an administrator changes about a record type."""
 
-    version: int
+    version: Version
     code: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -243,7 +245,7 @@ class NewPatient(Body, frozen=True, kw_only=True):
 class PatientChange(Body, frozen=True, kw_only=True):
     """What a physician changes in a patient's record."""
 
-    version: int
+    version: Version
     family_name: str | UnsetType = UNSET
     given_name: str | UnsetType = UNSET
     middle_name: str | UnsetType = UNSET

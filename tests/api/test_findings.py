@@ -73,6 +73,13 @@ async def test_stale_versions(institution: Asking) -> None:
     assert (await institution.ask(ANA, "PUT", path, {"text": "B", "version": 9}))[0] == 409
 
 
+@pytest.mark.parametrize("version", [2**31, 2**64, -1])
+async def test_versions_that_no_database_holds(institution: Asking, version: int) -> None:
+    path = f"{FINDINGS}/{(await write(institution))['id']}"
+    assert (await institution.ask(ANA, "PUT", path, {"text": "A", "version": version}))[0] == 400
+    assert (await institution.ask(ADA, "PATCH", "/nodes/node-1", {"version": version}))[0] == 400
+
+
 async def test_a_lost_answer_may_be_asked_for_again(institution: Asking) -> None:
     path = f"{FINDINGS}/{(await write(institution))['id']}"
     change = {"text": "After a lost line.", "version": 1}

@@ -346,6 +346,19 @@ async def test_a_given_password_opens_nothing_but_its_own_change(
     assert (await browser.ask("DELETE", "/session"))[0] == 204
 
 
+@pytest.mark.parametrize("version", [2**31, 3_000_000_000, 2**64, -1])
+async def test_versions_that_no_database_holds(
+    administrator: Browser, physician: Browser, version: int
+) -> None:
+    for who, path in (
+        (administrator, "/users/x"),
+        (administrator, "/institutions/general"),
+        (administrator, "/record-types/x"),
+        (physician, "/patients/x"),
+    ):
+        assert (await who.ask("PATCH", path, {"version": version}))[0] == 400, path
+
+
 async def test_the_last_administrator_stays(administrator: Browser) -> None:
     _, me = await administrator.ask("GET", "/me")
     for loss in ({"active": False}, {"roles": []}):
