@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 from playwright.sync_api import expect
 
@@ -166,6 +167,47 @@ def test_on_a_phone_by_fingers(enter: Enter, read_patient: str) -> None:
     expect(user.page.locator(".series-side")).not_to_be_in_viewport()
     wide = user.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390
+
+
+def test_a_finding_whose_answer_was_lost_is_there_once(enter: Enter, read_patient: str) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.page.click(".study-foot button")
+
+    devtools = user.context.new_cdp_session(user.page)
+    losing = True
+
+    def answered(event: dict[str, Any]) -> None:
+        nonlocal losing
+        what: dict[str, Any] = {"requestId": event["requestId"]}
+        if losing and event["request"]["method"] == "POST":
+            losing = False
+            devtools.send("Fetch.failRequest", {**what, "errorReason": "ConnectionReset"})
+        else:
+            devtools.send("Fetch.continueRequest", what)
+
+    devtools.on("Fetch.requestPaused", answered)
+    paused = [{"urlPattern": "*/findings", "requestStage": "Response"}]
+    devtools.send("Fetch.enable", {"patterns": paused})
+    entry, add = ".finding-entry textarea", ".finding-entry button[type=submit]"
+    sentence = user.page.locator(".finding-entry .trouble")
+    user.page.fill(entry, "Lost once.")
+    user.page.click(add)
+    expect(sentence).to_contain_text("cannot be reached")
+    user.page.click(add)
+    expect(user.page.locator(entry)).to_have_value("")
+    expect(user.page.locator("article.finding", has_text="Lost once.")).to_have_count(1)
+
+    losing = True
+    user.page.fill(entry, "Lost again.")
+    user.page.click(add)
+    expect(sentence).to_contain_text("cannot be reached")
+    user.page.fill(entry, "Lost again and changed.")
+    user.page.click(add)
+    expect(sentence).to_contain_text("was stored")
+    expect(user.page.locator("article.finding", has_text="Lost again.")).to_have_count(1)
+    user.page.click(add)
+    expect(user.page.locator("article.finding", has_text="Lost again and changed.")).to_have_count(1)
 
 
 def test_findings_are_added_edited_and_keep_their_history(enter: Enter, read_patient: str) -> None:

@@ -12,7 +12,11 @@ import { empty, loading, trouble } from "./states.js";
 
 /** @typedef {import("../model/types.js").Finding} Finding */
 
-/** What was typed and not yet saved, by study: a closed panel loses nothing. @type {Map<string, string>} */
+/**
+ * What was typed and not yet saved, by study: a closed panel loses nothing. The id goes along however often the text is
+ * sent, so that a lost answer does not make two findings of one.
+ * @type {Map<string, {text: string, id: string}>}
+ */
 const drafts = new Map();
 session.addEventListener("closed", () => drafts.clear());
 
@@ -85,18 +89,35 @@ export class Findings extends View {
   #entry() {
     const entry = form({
       fields: [{ name: "text", label: t("finding.new"), type: "textarea", required: true, rows: 4 }],
-      values: { text: drafts.get(this.study) ?? "" },
+      values: { text: drafts.get(this.study)?.text },
       submit: t("finding.add"),
       className: "finding-entry",
       onsubmit: async ({ text }, element) => {
-        await this.#at().addFinding(this.study, text);
+        const { id } = this.#draft(text);
+        try {
+          await this.#at().addFinding(this.study, text, id);
+        } catch (error) {
+          if (asProblem(error).status !== 409) throw error;
+          // An earlier text came through although its answer did not; what stands here now is another finding.
+          drafts.delete(this.study);
+          this.#draft(text);
+          await this.#load();
+          throw new Problem(t("finding.stored"), { status: 409 });
+        }
         drafts.delete(this.study);
         element.reset();
         await this.#load();
       },
     });
-    entry.addEventListener("input", () => drafts.set(this.study, entry.querySelector("textarea")?.value ?? ""));
+    entry.addEventListener("input", () => this.#draft(entry.querySelector("textarea")?.value ?? ""));
     return entry;
+  }
+
+  /** The draft of this study, now with this text. @param {string} text */
+  #draft(text) {
+    const draft = { text, id: drafts.get(this.study)?.id ?? crypto.randomUUID() };
+    drafts.set(this.study, draft);
+    return draft;
   }
 
   /** @param {Finding} finding */

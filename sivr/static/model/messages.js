@@ -38,6 +38,7 @@ export const catalogue = {
   "finding.history": { en: "History", hr: "Povijest" },
   "finding.new": { en: "New finding", hr: "Novi nalaz" },
   "finding.none": { en: "No findings yet.", hr: "Još nema nalaza." },
+  "finding.stored": { en: "What you sent before was stored after all; it stands in the list. Add this text as another finding, or edit that one.", hr: "Ono što ste prije poslali ipak je spremljeno; nalazi se na popisu. Dodajte ovaj tekst kao novi nalaz ili uredite onaj." },
   "finding.text": { en: "Finding", hr: "Nalaz" },
   "finding.version": { en: "Version {count}", hr: "Inačica {count}" },
   "findings": { en: "Findings", hr: "Nalazi" },

@@ -26,9 +26,9 @@ export class Institution extends Place {
     return this.json(`/studies/${id(uid)}/findings`);
   }
 
-  /** @param {string} uid @param {string} text @returns {Promise<Finding>} */
-  addFinding(uid, text) {
-    return this.json(`/studies/${id(uid)}/findings`, { method: "POST", json: { text } });
+  /** Sent again with its key, a finding is not written twice. @param {string} uid @param {string} text @param {string} key @returns {Promise<Finding>} */
+  addFinding(uid, text, key) {
+    return this.json(`/studies/${id(uid)}/findings`, { method: "POST", json: { text, id: key } });
   }
 
   /** @param {Finding} finding @param {string} text @returns {Promise<Finding>} */
