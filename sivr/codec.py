@@ -63,11 +63,6 @@ def is_lossless(media_type: str, color: bool, quality: int | None = None) -> boo
     return _codec(media_type).lossless(color, quality)
 
 
-def media_types() -> tuple[str, ...]:
-    """What ``encode`` can write."""
-    return tuple(CODECS)
-
-
 def decode(body: bytes) -> Pixels:
     """Decode a picture of any type ``encode`` writes to (h, w) or (h, w, 3); the format is told by its bytes.
 

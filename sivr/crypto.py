@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import os
 import secrets
 import time
@@ -239,8 +238,3 @@ def new_secret() -> str:
 def secret_hash(secret: str) -> str:
     """What is stored instead of an opaque secret: SHA-256 in hex (the secret has full entropy)."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def equal(left: str, right: str) -> bool:
-    """Comparison whose time does not tell where the strings differ."""
-    return hmac.compare_digest(left.encode(), right.encode())

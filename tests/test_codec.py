@@ -17,7 +17,7 @@ PICTURES = {"gray": SMOOTH, "color": COLOR, "one pixel": SMOOTH[:1, :1], "one co
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize("media_type", codec.media_types())
+@pytest.mark.parametrize("media_type", codec.CODECS)
 @pytest.mark.parametrize("quality", [None, 95])
 def test_every_type_round_trips(media_type: str, picture: str, quality: int | None) -> None:
     pixels = PICTURES[picture]

@@ -1,12 +1,10 @@
-"""Who is asking: the bearer token of a request, checked offline."""
+"""Who is asking: the bearer token of a request, and whether a page may use a cookie."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from sivr.crypto import Verifier, actor_from_claims
-from sivr.errors import Forbidden, Unauthenticated
-from sivr.model.people import Actor
+from sivr.errors import Forbidden
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -15,14 +13,6 @@ def bearer_token(request: web.Request) -> str | None:
     """The token of ``Authorization: Bearer``; None where the header is absent or of another scheme."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def bearer_actor(request: web.Request, verifier: Verifier) -> Actor:
-    """The actor of the request's access token; raises Unauthenticated."""
-    token = bearer_token(request)
-    if token is None:
-        raise Unauthenticated("Please log in.")
-    return actor_from_claims(verifier.verify(token))
 
 
 def require_known_origin(request: web.Request, web_origins: frozenset[str]) -> None:

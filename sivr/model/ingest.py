@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from sivr.model.directory import Body
 
 FileStatus = Literal["stored", "duplicate", "refused", "archive"]
-FileId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class NewUpload(Body, frozen=True, kw_only=True):

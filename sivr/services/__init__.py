@@ -1,1 +1,1 @@
-"""TBD"""
+"""Use cases: may he? do it, write it down. No protocol, no SQL text, no GL call."""

@@ -76,20 +76,12 @@ class Blobs:
         finally:
             os.close(descriptor)
 
-    def exists(self, sha256: str) -> bool:
-        """Whether the object is there."""
-        return self._path(sha256).exists()
-
     def size(self, sha256: str) -> int:
         """Bytes of the object; raises NotFound."""
         try:
             return self._path(sha256).stat().st_size
         except FileNotFoundError as error:
             raise NotFound("The stored object is missing.") from error
-
-    def remove(self, sha256: str) -> None:
-        """Remove the object; an absent one is fine."""
-        self._path(sha256).unlink(missing_ok=True)
 
     def holds(self, sha256: str, size_bytes: int) -> bool:
         """Whether the object is there in its full size."""

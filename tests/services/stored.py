@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from sivr.dicom.read import read_header
+from sivr.errors import NotFound
 from sivr.model.ingest import Object, Upload
 from sivr.store.audit import By
 from sivr.store.blobs import Blobs
@@ -81,6 +82,15 @@ async def store_files(store: Store, paths: Iterable[Path], *, apart: bool = Fals
     while messages := await store.queue.claim(_WORKER, 500, 60):
         await store.index.add([(one, found[one.instance_uid].header) for one in messages], _WORKER)
     return list(found.values())
+
+
+def exists(blobs: Blobs, sha256: str) -> bool:
+    """Whether an object is there."""
+    try:
+        blobs.size(sha256)
+    except NotFound:
+        return False
+    return True
 
 
 def _uid() -> str:

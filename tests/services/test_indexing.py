@@ -77,7 +77,7 @@ async def test_broken_ones_are_put_aside(store: Store, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.write_bytes(b"rotten")
     store.blobs.adopt(copy, rotten.sha256)
-    store.blobs.remove(lost.sha256)
+    assert store.blobs.remove_old(lost.sha256, 0)
     await worker(store).once()
     assert len(await store.index.study(made[0].study_uid)) == 4
     state = await store.queue.state()

@@ -20,6 +20,7 @@ from sivr.store.inbox import Inbox
 from sivr.store.schema.render import instance, message, upload_file
 from tests import postgres
 from tests.services.ingesting import Listener, breaking, phantom, running_ingest, sender, zipped
+from tests.services.stored import exists
 
 DISK_BYTES = 4 << 20
 
@@ -208,7 +209,7 @@ async def test_what_nobody_came_back_for(tmp_path: Path) -> None:
         os.utime(path, (old, old))
     async with running_ingest(tmp_path) as ingest:
         ana.ingest = ingest
-        while ingest.blobs.exists(orphan) or await ana.arrived("lost"):
+        while exists(ingest.blobs, orphan) or await ana.arrived("lost"):
             await asyncio.sleep(0.02)
         assert ingest.blobs.read(kept.sha256, 0, 1 << 30) == one
 
@@ -229,7 +230,7 @@ async def test_parts_from_before_a_power_cut_are_not_trusted(tmp_path: Path) -> 
     async with running_ingest(tmp_path) as ingest:
         ana.ingest = ingest
         assert await ana.arrived("f") == 0
-        assert ingest.blobs.exists(kept.sha256)
+        assert exists(ingest.blobs, kept.sha256)
 
 
 async def test_data_folder_gone(tmp_path: Path) -> None:

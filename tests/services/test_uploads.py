@@ -26,6 +26,7 @@ from tests.services.ingesting import (
     sender,
     store_grant,
 )
+from tests.services.stored import exists
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ async def test_a_duplicate_mends_a_lost_object(ingest: Ingest, tmp_path: Path) -
     body = phantom(tmp_path, 3)[0].read_bytes()
     ana = await sender(ingest)
     first = await ana.put("f", body)
-    ingest.blobs.remove(first.sha256)
+    assert ingest.blobs.remove_old(first.sha256, 0)
     assert (await ana.put("g", body)).status == "duplicate"
     assert ingest.blobs.read(first.sha256, 0, 1 << 30) == body
 
@@ -115,7 +116,7 @@ async def test_same_uid_other_bytes(ingest: Ingest, tmp_path: Path) -> None:
     assert refused.status == "refused"
     assert "same SOP Instance UID" in refused.reason
     assert ingest.blobs.read(first.sha256, 0, 1 << 30) == body
-    assert not ingest.blobs.exists(hashlib.sha256(other).hexdigest())
+    assert not exists(ingest.blobs, hashlib.sha256(other).hexdigest())
 
 
 async def test_study_of_another_patient(ingest: Ingest, institution: Listener, tmp_path: Path) -> None:
@@ -347,7 +348,7 @@ async def test_cancel(ingest: Ingest, tmp_path: Path) -> None:
     state = await ana.indexed()
     assert state.canceled
     assert [file.file_id for file in state.files] == ["f"]
-    assert ingest.blobs.exists(kept.sha256)
+    assert exists(ingest.blobs, kept.sha256)
     assert not (tmp_path / "data" / "inbox" / ana.upload).exists()
 
 
