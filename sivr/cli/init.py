@@ -19,6 +19,8 @@ from sivr.crypto import SigningKey
 from sivr.errors import Conflict, Invalid
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+")
+_LOOPBACK = {"localhost": "localhost", "127.0.0.1": "localhost", "::1": "::1"}
+"""What a host that only this machine can reach is bound to."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -145,7 +147,7 @@ def write(folder: Path, plan: Plan) -> list[Path]:
         here = folder if len(hosts) == 1 else folder / host
         (here / "tls").mkdir(parents=True)
         (here / "keys").mkdir(mode=0o700)
-        names = [host, "localhost", "127.0.0.1", "::1"] if host in ("localhost", "127.0.0.1") else [host]
+        names = [host, "localhost", "127.0.0.1", "::1"] if host in _LOOPBACK else [host]
         ca.issue(here / "tls", names)
         shutil.copy(folder / "ca" / "ca.pem", here / "tls" / "ca.pem")
         mine = [place for place in places if place.host == host]
@@ -171,7 +173,8 @@ def _tree(
     toplevel_key = public["toplevel", "toplevel"]
     roles: dict[str, Any] = {}
     for place in mine:
-        bind = plan.listen or ("localhost" if place.host in ("localhost", "127.0.0.1") else "0.0.0.0")  # noqa: S104
+        # "::" is every address of both families; see sivr/edge/listener.py.
+        bind = plan.listen or _LOOPBACK.get(place.host, "::")
         role: dict[str, Any] = {
             "url": place.url,
             "listen": {"host": bind, "port": place.port},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -18,6 +20,7 @@ log = logging.getLogger("sivr.edge")
 SHUTDOWN_S = 10.0
 KEEP_ALIVE_S = 75.0
 MAX_LINE_BYTES = 16 * 1024
+_NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -33,29 +36,49 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets for every address of the host name, so that localhost answers on IPv4 and IPv6."""
-    sockets: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise Invalid(f"The address {host} cannot be found: {error.strerror}.") from error
+    """Sockets for every address of the host name, so that localhost answers on IPv4 and IPv6; ``::`` is every
+    address of both families.
+
+    Addresses that this machine does not have are left out, such as ::1 where the kernel has no IPv6 but a
+    name still resolves to it. Raises Unavailable when none is left or one is taken, Invalid for names that
+    cannot be found.
+    """
     refused: OSError | None = None
-    for family, kind, protocol, _, address in dict.fromkeys(found):
-        one = socket.socket(family, kind, protocol)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    with ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        for family, address in _addresses(host, port):
+            try:
+                one = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                one.bind(address)
+            except OSError as error:
+                refused = error
+                if error.errno in _NOT_HERE:
+                    continue
+                break
+            sockets.append(one)
+        else:
+            if sockets:
+                opened.pop_all()
+                return sockets
+    reason = refused.strerror if refused else "no address"
+    raise Unavailable(f"Cannot listen on {host} port {port}: {reason}.")
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    """The socket addresses of a host name, each once."""
+    # Two sockets rather than one for both: callers over IPv4 keep their usual address in logs and limits.
+    names = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104
+    found: dict[tuple[socket.AddressFamily, tuple[Any, ...]], None] = {}
+    for name in names:
         try:
-            one.bind(address)
+            for family, _, _, _, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
+                found[family, address] = None
         except OSError as error:
-            refused = error
-            one.close()
-            continue
-        sockets.append(one)
-    if not sockets:
-        reason = refused.strerror if refused else "no address"
-        raise Unavailable(f"Cannot listen on {host} port {port}: {reason}.")
-    return sockets
+            raise Invalid(f"The address {host} cannot be found: {error.strerror}.") from error
+    return list(found)
 
 
 @asynccontextmanager

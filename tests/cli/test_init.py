@@ -83,6 +83,23 @@ def test_separate_ports(tmp_path: Path) -> None:
     assert ports == [9000, 9001, 9002, 9003]
 
 
+@pytest.mark.parametrize(
+    ("host", "listen"),
+    [
+        ("localhost", "localhost"),
+        ("127.0.0.1", "localhost"),
+        ("::1", "::1"),
+        ("2001:db8::7", "::"),
+        ("192.0.2.7", "::"),
+        ("sivr.example.org", "::"),
+    ],
+)
+def test_what_is_bound_reaches_the_host(tmp_path: Path, host: str, listen: str) -> None:
+    web = config.load(write(tmp_path, everything_on(host))[0]).roles.web
+    assert web is not None
+    assert web.listen.host == listen
+
+
 def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious").write_text("x")

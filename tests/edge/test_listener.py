@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -119,6 +122,87 @@ async def test_taken_port_is_one_sentence(port: int, tls_folder: Path) -> None:
     with pytest.raises(Unavailable, match=f"Cannot listen on 127.0.0.1 port {port}"):
         async with listen_https(web.Application(), "127.0.0.1", port, context):
             pass
+
+
+async def reached(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has ::1; containers often have not."""
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def resolve_to_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with ``::1 localhost`` in /etc/hosts."""
+    real = socket.getaddrinfo
+
+    def found(host: Any, port: Any, *args: Any, **options: Any) -> list[Any]:
+        if host != "localhost":
+            return real(host, port, *args, **options)
+        return [*real("::1", port, *args, **options), *real("127.0.0.1", port, *args, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a kernel that was started with ipv6.disable=1."""
+
+    class Socket(socket.socket):
+        def __init__(self, family: int = socket.AF_INET, *args: Any, **options: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, *args, **options)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+
+
+async def test_families_that_the_kernel_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to_both(monkeypatch)
+    without_ipv6(monkeypatch)
+    for host in ("localhost", "::"):
+        port = free_port()
+        async with listen_redirect(host, port, "https://x"):
+            assert await reached("127.0.0.1", port)
+    with pytest.raises(Unavailable, match="Cannot listen on ::1 port"):
+        async with listen_redirect("::1", free_port(), "https://x"):
+            pass
+
+
+async def test_a_name_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to_both(monkeypatch)
+    port = free_port()
+    async with listen_redirect("localhost", port, "https://x"):
+        assert await reached("127.0.0.1", port)
+        assert await reached("::1", port) == has_ipv6()
+    # Half of a name is no listener: the other half would be somebody else's.
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Unavailable, match=f"Cannot listen on localhost port {port}"):
+            async with listen_redirect("localhost", port, "https://x"):
+                pass
+    assert not await reached("::1", port)
+
+
+async def test_all_addresses_of_both_families() -> None:
+    port = free_port()
+    async with listen_redirect("::", port, "https://x"):
+        assert await reached("127.0.0.1", port)
+        assert await reached("::1", port) == has_ipv6()
 
 
 async def test_redirect(tls_folder: Path) -> None:
