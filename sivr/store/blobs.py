@@ -5,12 +5,13 @@ Nobody outside this file knows that an object is a file. Reading is synchronous,
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +27,6 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._durable: set[Path] = set()
-        self._moving = threading.Lock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -44,7 +44,7 @@ class Blobs:
             self._make_durable(target.parent)
             # Also over the same object: its age starts anew, so that no sweeper takes it for abandoned.
             os.utime(path)
-            with self._moving:
+            with self._moving():
                 path.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
@@ -105,7 +105,7 @@ class Blobs:
         """Remove the object if it is still that old; whether it was."""
         path = self._path(sha256)
         # An object that is being stored again meanwhile is young again, and stays.
-        with self._moving:
+        with self._moving():
             if _modified(path) > time.time() - older_than_s:
                 return False
             path.unlink(missing_ok=True)
@@ -127,6 +127,17 @@ class Blobs:
         if free < free_limit_bytes:
             return f"The data folder has only {free // 1_000_000} MB left."
         return ""
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """Alone among all threads and processes that share the folder: between a sweeper's look at an object
+        and its removal nobody may store the same object anew, because that one may be acknowledged."""
+        descriptor = os.open(self._folder / ".moving", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _make_durable(self, folder: Path) -> None:
         """Make the folder; a new one is only as durable as its entry in the folder above."""

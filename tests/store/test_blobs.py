@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,21 @@ from tests.services.stored import exists
 
 BODY = b"0123456789" * 1000
 SHA = hashlib.sha256(BODY).hexdigest()
+SWEEP = """
+import sys
+from pathlib import Path
+from sivr.store.blobs import Blobs
+
+def pause(event, arguments):
+    if event == "os.remove":
+        print("removing", flush=True)
+        sys.stdin.readline()
+
+blobs = Blobs(Path(sys.argv[1]))
+sys.addaudithook(pause)
+print(blobs.remove_old(sys.argv[2], 3600), flush=True)
+"""
+"""A sweeper that stops between its look at the object and the removal."""
 
 
 @pytest.fixture
@@ -102,6 +119,24 @@ def test_sweeping_takes_only_the_old(blobs: Blobs, tmp_path: Path) -> None:
     assert blobs.remove_old(old, 0)
     assert not blobs.remove_old(old, 0)
     assert exists(blobs, young)
+
+
+def test_what_another_process_sweeps_is_stored_again(blobs: Blobs, tmp_path: Path) -> None:
+    put(blobs, tmp_path)
+    os.utime(tmp_path / "blobs" / SHA[:2] / SHA[2:4] / SHA, (1, 1))
+    command = [sys.executable, "-c", SWEEP, str(tmp_path / "blobs"), SHA]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sweeper:
+        assert sweeper.stdin and sweeper.stdout
+        assert sweeper.stdout.readline() == "removing\n"
+        storing = threading.Thread(target=put, args=(blobs, tmp_path))
+        storing.start()
+        # Time enough for a store that does not wait for the sweeper.
+        storing.join(0.5)
+        sweeper.stdin.write("go on\n")
+        sweeper.stdin.flush()
+        assert sweeper.stdout.readline() == "True\n"
+        storing.join()
+    assert blobs.read(SHA, 0, len(BODY)) == BODY
 
 
 def test_many_at_once(blobs: Blobs, tmp_path: Path) -> None:
