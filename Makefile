@@ -3,7 +3,7 @@
 # make check  ruff, mypy, the law of imports, the front end's static checks
 # make fix    format and mend what ruff can
 # make dist   the executable and the zipapp, under dist/
-# make bench  measure: the first slice of a long series after a cold start
+# make bench  measure against peers (VTK, Orthanc, Pillow, pydicom); writes docs/benchmarks
 # make lock   write requirements.lock from the installed environment
 
 PYTHON ?= python3
@@ -17,8 +17,9 @@ TEST_STAMP := $(VENV)/.installed-test
 
 RUN_PACKAGES := libegl1 libopengl0 libgl1-mesa-dri
 TEST_PACKAGES := $(RUN_PACKAGES) libosmesa6 chromium libatomic1 postgresql procps
+BENCH_PACKAGES := $(TEST_PACKAGES) orthanc apache2-utils
 
-.PHONY: run test check fix dist bench lock clean system-run system-test
+.PHONY: run test check fix dist bench lock clean system-run system-test system-bench
 
 run: system-run $(STAMP)
 	@$(BIN)/sivr demo $(DEMO) --host $(HOST) --port $(PORT)
@@ -40,8 +41,8 @@ fix: $(TEST_STAMP)
 dist: $(VENV)/.installed-dist
 	$(BIN)/python packaging/build.py
 
-bench: system-test $(TEST_STAMP)
-	$(BIN)/python benchmarks/first_slice.py
+bench: system-bench $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/suite.py --out docs/benchmarks $(ARGS)
 
 lock:
 	$(BIN)/pip freeze --exclude-editable --exclude sivr | LC_ALL=C sort > requirements.lock
@@ -55,6 +56,9 @@ system-run:
 system-test:
 	@sh packaging/system-packages.sh $(TEST_PACKAGES)
 
+system-bench:
+	@sh packaging/system-packages.sh $(BENCH_PACKAGES)
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "SIVR needs Python 3.11 or newer.")'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
@@ -66,6 +70,10 @@ $(STAMP): $(VENV)/bin/python pyproject.toml requirements.lock
 $(TEST_STAMP): $(VENV)/bin/python pyproject.toml requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check -c requirements.lock -e '.[test,check]'
 	@touch $@ $(STAMP)
+
+$(VENV)/.installed-bench: $(TEST_STAMP)
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[bench]'
+	@touch $@
 
 $(VENV)/.installed-dist: $(TEST_STAMP)
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[dist]'

@@ -27,11 +27,13 @@ from volume_data import BONE, SKIN, Array, Volume, body, series
 
 from sivr.gl import context
 from sivr.gl.source import VolumeSource
+from sivr.model.cameras import basis
 from sivr.model.pixels import Window
-from sivr.model.rendering import Method, TransferFunction, Viewpoint, VolumeView
+from sivr.model.rendering import Method, PlaneView, TransferFunction, Viewpoint, VolumeView
 
 SIDE = 512
 VIEWS = 8
+SLAB_MM = 10.0
 WINDOW = Window(300.0, 1400.0, "linear-exact")
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct-head-1mm"
 
@@ -72,7 +74,7 @@ class Ours:
             self.raycaster = SoftwareCaster()
         self.volume = volume
         name = f"sivr-bench-{uuid.uuid4().hex}"
-        self.path = Path("/dev/shm") / name  # noqa: S108 - where POSIX shared memory lives
+        self.path = Path("/dev/shm") / name
         with self.path.open("wb") as file:
             file.write(volume.voxels.data)
             file.write(b"\1" * len(volume.voxels))
@@ -116,6 +118,12 @@ class Ours:
             draft=draft,
         )
         pixels: Array = self.raycaster.volume(self.texture, view)
+        return pixels
+
+    def slab(self, viewpoint: Viewpoint) -> Array:
+        """The mean of an oblique slab, through a window."""
+        view = PlaneView(viewpoint, SIDE, SIDE, self.volume.extent_mm, WINDOW, SLAB_MM, "average_ip")
+        pixels: Array = self.raycaster.plane(self.texture, view)
         return pixels
 
     def close(self) -> None:
@@ -211,6 +219,32 @@ class Vtk:
             self.properties["mip"] = known
         return known
 
+    def slab(self, viewpoint: Viewpoint) -> Array:
+        """The mean of an oblique slab: values, without a window."""
+        right, up, toward = (np.array(axis) for axis in basis(viewpoint))
+        turn = self.volume.affine[:3, :3] / self.volume.spacing
+        center = turn.T @ (np.array(viewpoint.look_at) - self.volume.affine[:3, 3])
+        axes = self.vtk.vtkMatrix4x4()
+        for column, axis in enumerate((turn.T @ right, turn.T @ -up, turn.T @ -toward, center)):
+            for row in range(3):
+                axes.SetElement(row, column, float(axis[row]))
+        pixel = self.volume.extent_mm / SIDE
+        finest = float(self.volume.spacing.min())
+        found = self.vtk.vtkImageReslice()
+        found.SetInputData(self.image)
+        found.SetResliceAxes(axes)
+        found.SetInterpolationModeToLinear()
+        found.SetOutputDimensionality(2)
+        found.SetOutputSpacing(pixel, pixel, finest)
+        found.SetOutputExtent(0, SIDE - 1, 0, SIDE - 1, 0, 0)
+        found.SetOutputOrigin(-(SIDE - 1) / 2 * pixel, -(SIDE - 1) / 2 * pixel, 0)
+        found.SetSlabModeToMean()
+        found.SetSlabNumberOfSlices(round(SLAB_MM / finest))
+        found.SetBackgroundLevel(-1024)
+        found.Update()
+        values: Array = self.to_numpy(found.GetOutput().GetPointData().GetScalars())
+        return values.reshape(SIDE, SIDE)
+
     def draw(self, viewpoint: Viewpoint, function: TransferFunction | None) -> Array:
         """A picture, read back; a maximum projection without a transfer function."""
         if function is None:
@@ -238,7 +272,11 @@ def _serve(pipe: Any, volume: Volume, gpu: bool) -> None:
     while (asked := pipe.recv()) is not None:
         viewpoint, function = asked
         pixels: list[Array] = []
-        timing = timed(lambda: pixels.append(peer.draw(viewpoint, function)))  # noqa: B023
+
+        def draw(viewpoint: Viewpoint = viewpoint, function: Any = function, into: Any = pixels) -> None:
+            into.append(peer.slab(viewpoint) if function == "slab" else peer.draw(viewpoint, function))
+
+        timing = timed(draw)
         pipe.send((timing, pixels[0].copy()))
 
 
@@ -251,17 +289,17 @@ class Peer:
         self.process = spawn.Process(target=_serve, args=(theirs, volume, gpu), daemon=True)
         self.process.start()
 
-    def ask(self, viewpoint: Viewpoint, function: TransferFunction | None) -> tuple[Timing, Array]:
+    def ask(self, viewpoint: Viewpoint, function: TransferFunction | str | None) -> tuple[Timing, Array]:
         """One picture and what it took."""
         self.pipe.send((viewpoint, function))
         answer: tuple[Timing, Array] = self.pipe.recv()
         return answer
 
-    def draw(self, viewpoint: Viewpoint, function: TransferFunction | None) -> Array:
+    def draw(self, viewpoint: Viewpoint, function: TransferFunction | str | None) -> Array:
         """One picture."""
         return self.ask(viewpoint, function)[1]
 
-    def time(self, viewpoint: Viewpoint, function: TransferFunction | None) -> Timing:
+    def time(self, viewpoint: Viewpoint, function: TransferFunction | str | None) -> Timing:
         """What one picture took."""
         return self.ask(viewpoint, function)[0]
 
@@ -359,10 +397,34 @@ def compare(volume: Volume, path: str, rounds: int, real: bool, peer: bool) -> l
                 4.0,
             )
         )
+    works = {"slab": [partial(_slab, ours, view) for view in views]}
+    if vtk is not None:
+        works["vtk"] = [partial(vtk.time, view, "slab") for view in views]
+    times = alternate(works, rounds)
+    found = (f"{name} {t.cpu_ms:.0f} ms CPU ({t.wall_ms:.0f} wall)" for name, t in times.items())
+    print("  oblique slab:", ", ".join(found), flush=True)
+    if vtk is not None:
+        mine = ours.slab(views[1]).astype(float)
+        theirs = np.clip((vtk.draw(views[1], "slab") - 300.0) / 1400 + 0.5, 0, 1) * 255
+        inside = (mine > 0) & (theirs > 0)
+        rows.append(
+            Row(
+                f"oblique {SLAB_MM:.0f} mm slab, {volume.name}",
+                f"{times['slab'].cpu_ms:.0f} ms",
+                f"vtkImageReslice {times['vtk'].cpu_ms:.0f} ms",
+                times["vtk"].cpu_ms / times["slab"].cpu_ms,
+                3.0,
+                f"differ by {np.abs(mine - theirs)[inside].mean():.1f} grey levels",
+            )
+        )
     ours.close()
     if vtk is not None:
         vtk.close()
     return rows
+
+
+def _slab(ours: Ours, view: Viewpoint) -> Timing:
+    return timed(lambda: ours.slab(view))
 
 
 def _time(ours: Ours, view: Viewpoint, function: TransferFunction | None, **how: Any) -> Timing:
