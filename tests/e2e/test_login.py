@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Enter
+from tests.e2e.people_at_work import SLOW_MS
 from tests.flows.system import System
 
 
@@ -46,6 +50,53 @@ def test_log_out_ends_everything_in_every_tab(enter: Enter) -> None:
     user.go("#/patients")
     expect(user.page.locator("sivr-login-form")).to_be_visible()
     assert [cookie["name"] for cookie in user.context.cookies() if "refresh" in cookie["name"]] == []
+
+
+def test_log_out_ends_sessions_on_servers_not_asked_since_the_reload(
+    enter: Enter, read_patient: str, sivr_system: System
+) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    assert len(user.context.cookies()) == 3, "toplevel, institution and node"
+    user.go("#/patients")
+    asked: list[str] = []
+    user.page.on("request", lambda request: asked.append(request.url))
+    user.page.reload()
+    user.page.wait_for_selector(".menu.user")
+    other = user.context.new_page()
+    other.goto(user.page.url)
+    other.wait_for_selector(".menu.user")
+    # The study was read in a tab that is gone.
+    user.page.close()
+    others = (sivr_system.urls["institution"], sivr_system.urls["render"])
+    assert not [url for url in asked if url.startswith(others)]
+    other.click(".menu.user summary")
+    other.click(".menu.user .sheet > button")
+    expect(other.locator("sivr-login-form")).to_be_visible()
+    other.wait_for_load_state("networkidle")
+    assert user.context.cookies() == []
+    assert "sivr.places" not in other.evaluate("Object.keys(localStorage)")
+
+
+def test_log_out_does_not_wait_for_a_server_that_is_silent(
+    enter: Enter, read_patient: str, sivr_system: System
+) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    user.go("#/patients")
+    # Never answered.
+    user.page.route(re.compile("^" + re.escape(sivr_system.urls["institution"]) + "/session"), lambda _: None)
+    user.page.click(".menu.user summary")
+    user.page.click(".menu.user .sheet > button")
+    expect(user.page.locator("sivr-login-form")).to_be_visible()
+    deadline = time.monotonic() + SLOW_MS / 1000
+    while len(user.context.cookies()) > 1:
+        assert time.monotonic() < deadline, user.context.cookies()
+        user.page.wait_for_timeout(50)
+    [left] = user.context.cookies()
+    assert "institution" in str(left["name"])
 
 
 def test_the_address_that_was_asked_for_opens_after_log_in(enter: Enter, sivr_system: System) -> None:

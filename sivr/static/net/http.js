@@ -83,6 +83,7 @@ export function problemFrom(status, body, retryAfter = null) {
  * @property {RequestCredentials} [credentials]
  * @property {number} [timeout_ms]
  * @property {RequestPriority} [priority]
+ * @property {boolean} [keepalive] goes on when the page is left
  */
 
 /**
@@ -91,10 +92,10 @@ export function problemFrom(status, body, retryAfter = null) {
  * @returns {Promise<Response>}
  */
 export async function send(url, ask = {}) {
-  const { method = "GET", json, headers = {}, signal, credentials = "omit", timeout_ms = 30_000, priority } = ask;
+  const { method = "GET", json, headers = {}, signal, credentials = "omit", timeout_ms = 30_000, priority, keepalive } = ask;
   const limit = bounded(timeout_ms, signal);
   /** @type {RequestInit} */
-  const init = { method, headers: { ...headers }, credentials, signal: limit.signal, priority, cache: "default" };
+  const init = { method, headers: { ...headers }, credentials, signal: limit.signal, priority, keepalive, cache: "default" };
   if (json !== undefined) {
     init.body = JSON.stringify(json);
     /** @type {Record<string, string>} */ (init.headers)["Content-Type"] = "application/json";

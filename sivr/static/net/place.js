@@ -8,8 +8,31 @@ import { session } from "./session.js";
 
 const SPARE_MS = 60_000;
 
+const GOODBYE_MS = 5000;
+const VISITED = "sivr.places";
+
 /** @type {Map<string, Place>} */
 const places = new Map();
+
+/**
+ * Servers that may hold a session of this browser. Kept as long as their cookies are, which outlive the page and the tab:
+ * logging out ends them all. Addresses only.
+ * @returns {string[]}
+ */
+function visited() {
+  try {
+    const found = JSON.parse(localStorage.getItem(VISITED) ?? "[]");
+    return Array.isArray(found) ? found.filter((one) => typeof one === "string" && one.startsWith("https://")) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** @param {string} base */
+function visit(base) {
+  const known = visited();
+  if (!known.includes(base)) localStorage.setItem(VISITED, JSON.stringify([...known, base]));
+}
 
 export class Place {
   #until_ms = 0;
@@ -53,6 +76,7 @@ export class Place {
           credentials: "include",
           timeout_ms: 12_000,
         });
+        visit(this.base);
         const { expires_in_s } = await jsonOf(response);
         this.#until_ms = Date.now() + (expires_in_s ?? 300) * 1000;
         return;
@@ -98,9 +122,7 @@ export class Place {
   }
 
   close() {
-    const open = this.#until_ms > 0;
     this.#until_ms = 0;
-    if (open) send(`${this.base}/session`, { method: "DELETE", credentials: "include", timeout_ms: 8000 }).catch(() => {});
   }
 }
 
@@ -122,4 +144,9 @@ export function placeAt(base, kind) {
 session.addEventListener("closed", () => {
   for (const place of places.values()) place.close();
   places.clear();
+  // Nobody waits for the answers: a server that is silent keeps no one in.
+  for (const base of visited()) {
+    send(`${base}/session`, { method: "DELETE", credentials: "include", keepalive: true, timeout_ms: GOODBYE_MS }).catch(() => {});
+  }
+  localStorage.removeItem(VISITED);
 });

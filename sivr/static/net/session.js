@@ -160,7 +160,7 @@ class Session extends EventTarget {
     this.#channel.postMessage("closed");
     this.#end("closed");
     if (toplevel) {
-      await send(`${toplevel.url}/session`, { method: "DELETE", credentials: "include", timeout_ms: 8000 }).catch(() => {});
+      await send(`${toplevel.url}/session`, { method: "DELETE", credentials: "include", keepalive: true, timeout_ms: 8000 }).catch(() => {});
     }
   }
 
