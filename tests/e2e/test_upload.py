@@ -47,6 +47,29 @@ def test_a_head_with_a_file_that_is_no_dicom(enter: Enter, tmp_path: Path) -> No
     assert not [url for url in urls if "colleague" in url or files[0].name in url], "file names stood in URLs"
 
 
+def test_each_upload_is_listened_to_once(enter: Enter, read_patient: str, phantom_head: list[Path]) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.context.add_init_script(COUNT_LISTENERS)
+    user.page.reload()
+    user.page.wait_for_selector("article.study")
+    for count in (1, 2, 3):
+        user.choose_files(phantom_head[:2])
+        done = user.page.locator(".upload-card[data-state=done]")
+        expect(done).to_have_count(count, timeout=2 * SLOW_MS)
+        assert user.page.evaluate("window.listeners") == count
+
+
+COUNT_LISTENERS = """(() => {
+  window.listeners = 0;
+  const add = EventTarget.prototype.addEventListener;
+  EventTarget.prototype.addEventListener = function (type, ...more) {
+    if (type === "indexed") window.listeners += 1;
+    return add.call(this, type, ...more);
+  };
+})()"""
+
+
 def test_the_same_files_again_are_known_and_a_zip_is_opened(
     enter: Enter, read_patient: str, phantom_head: list[Path], tmp_path: Path
 ) -> None:

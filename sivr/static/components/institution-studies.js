@@ -25,12 +25,16 @@ export class InstitutionStudies extends View {
   #waits = 0;
   /** Studies whose findings are unfolded. @type {Set<string>} */
   #unfolded = new Set();
+  /** Uploads that are listened to. @type {WeakSet<import("../net/uploads.js").Batch>} */
+  #heard = new WeakSet();
 
   start() {
     const institution = /** @type {import("../model/types.js").Institution} */ (this.institution);
     this.className = "institution";
     this.dataset.institution = institution.id;
     fill(this, h("header", {}, h("h3", {}, institution.name), this.#count), this.#body);
+    // What was listened to ended when the element last left the page.
+    this.#heard = new WeakSet();
     this.load();
     this.listen(uploads, "change", () => this.#watch());
     this.#watch();
@@ -43,6 +47,8 @@ export class InstitutionStudies extends View {
   #watch() {
     for (const batch of uploads.batches) {
       if (batch.patientId !== this.patientId || batch.institution.id !== this.institution?.id) continue;
+      if (this.#heard.has(batch)) continue;
+      this.#heard.add(batch);
       this.listen(batch, "indexed", () => {
         // The node's notice may reach the institution a moment later: look a few times.
         this.#waits = 10;
@@ -64,6 +70,7 @@ export class InstitutionStudies extends View {
       if (!this.isConnected) return;
       this.#draw(items);
       this.#waits -= 1;
+      clearTimeout(this.#timer);
       if (this.#waits > 0 || items.some((study) => !study.complete)) this.#timer = window.setTimeout(() => this.load(true), POLL_MS);
     } catch (error) {
       const problem = asProblem(error);
