@@ -9,7 +9,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,13 +100,24 @@ class Part:
 
 
 class Inbox:
-    """Parts below a folder, ``<upload>/<file>``."""
+    """Parts below a folder, ``<upload>/<boot>/<file>``.
+
+    After a power cut a file may have its size but not its content, and nobody would notice. So a part is
+    trusted only under the boot of the operating system that wrote it (its kernel still holds what the disk
+    does not), and each boot has folders of its own: what another one wrote is not there for this one, and its
+    sender begins anew. Nothing of it was acknowledged.
+
+    The boot's id and nothing else decides. A host's name does not tell one machine over time: a container
+    gets a new one at every start, and two machines may have the same. Nor is anything deleted at start: in a
+    folder that hosts share, another id may be that of a host that is receiving at this moment. What nobody
+    comes back for is swept. Where the system does not number its boots every part is trusted.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._boot = _boot_id()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._distrust_other_boots()
         except OSError as error:
             raise disk_error(error) from error
 
@@ -115,7 +125,7 @@ class Inbox:
         """Where a file's part lies; raises Invalid for names that are none."""
         if not (_NAME.fullmatch(upload_id) and _NAME.fullmatch(file_id)):
             raise Invalid("A file's id is made of up to 64 letters, digits, _ and -.")
-        return self._folder / upload_id / file_id
+        return self._folder / upload_id / self._boot / file_id
 
     def size(self, upload_id: str, file_id: str) -> int:
         """Bytes that arrived."""
@@ -134,36 +144,39 @@ class Inbox:
             raise disk_error(error) from error
 
     def remove_older_than(self, age_s: float) -> int:
-        """Forget uploads that nobody added to for so long; how many they were."""
+        """Forget parts that nobody added to for so long; how many uploads are gone with them."""
         limit = time.time() - age_s
         removed = 0
-        for folder in self._folders():
+        for upload in self._folder.iterdir():
+            if not _NAME.fullmatch(upload.name):
+                continue
             try:
-                newest = max(one.stat().st_mtime for one in (folder, *folder.iterdir()))
+                newest = {boot: _newest(boot) for boot in upload.iterdir()}
+                last = max(newest.values(), default=upload.stat().st_mtime)
             except OSError:
                 # Files come and go while we look; the next look will tell.
                 continue
-            if newest < limit:
-                shutil.rmtree(folder, ignore_errors=True)
+            old = [boot for boot, moment in newest.items() if moment < limit]
+            if last < limit:
+                old = [upload]
                 removed += 1
+            for one in old:
+                shutil.rmtree(one, ignore_errors=True)
         return removed
 
-    def _folders(self) -> list[Path]:
-        return [one for one in self._folder.iterdir() if not one.name.startswith(".")]
 
-    def _distrust_other_boots(self) -> None:
-        """Forget what came before this host was started: after a power cut a file may have its size but not
-        its content, and nobody would notice. Nothing of it was acknowledged; it is sent again."""
-        try:
-            boot = _BOOT.read_text()
-        except OSError:
-            return
-        note = self._folder / f".boot-{socket.gethostname()}"
-        known = note.read_text() if note.exists() else boot
-        if known != boot:
-            for folder in self._folders():
-                shutil.rmtree(folder, ignore_errors=True)
-        note.write_text(boot)
+def _boot_id() -> str:
+    """What the kernel calls this start of the operating system; one word for all where it does not say."""
+    try:
+        found = _BOOT.read_text().strip()
+    except OSError:
+        found = ""
+    return found if _NAME.fullmatch(found) else "unnumbered"
+
+
+def _newest(path: Path) -> float:
+    """When this or anything below it was last changed, seconds since 1970."""
+    return max(one.stat().st_mtime for one in (path, *path.rglob("*")))
 
 
 def size_of(path: Path) -> int:

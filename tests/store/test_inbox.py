@@ -150,19 +150,55 @@ def test_sweeping(tmp_path: Path) -> None:
     for upload in ("old", "young", "grown"):
         receive(inbox.path(upload, "a"), None, b"1")
         receive(inbox.path(upload, "b"), None, b"2")
-    for aged in ("old/a", "old/b", "old", "young/a", "grown/a", "grown"):
-        os.utime(tmp_path / "inbox" / aged, (1, 1))
+    boot = inbox.path("old", "a").parent.name
+    for aged in ("old/{}/a", "old/{}/b", "old/{}", "old", "young/{}/a", "grown/{}/a", "grown/{}", "grown"):
+        os.utime(tmp_path / "inbox" / aged.format(boot), (1, 1))
+    (tmp_path / "inbox" / "empty").mkdir()
     assert inbox.remove_older_than(3600) == 1
-    assert {one.name for one in (tmp_path / "inbox").iterdir() if one.is_dir()} == {"young", "grown"}
+    assert {one.name for one in (tmp_path / "inbox").iterdir()} == {"young", "grown", "empty"}
+    # What another boot left goes, while the upload goes on.
+    other = tmp_path / "inbox" / "young" / "another-boot"
+    receive(other / "c", None, b"3")
+    for aged in (other / "c", other):
+        os.utime(aged, (1, 1))
+    assert inbox.remove_older_than(3600) == 0
+    assert not other.exists()
+    assert inbox.size("young", "b") == 1
+
+
+def under_another_boot(path: Path) -> Path:
+    """As if this part had been received before a reboot, or by another host that shares the folder."""
+    moved = path.parent.rename(path.parent.with_name("another-boot"))
+    return moved / path.name
 
 
 def test_parts_of_before_a_power_cut_are_not_trusted(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox")
     receive(inbox.path("u", "f"), None, b"12345")
     assert Inbox(tmp_path / "inbox").size("u", "f") == 5
-    for note in (tmp_path / "inbox").glob(".boot-*"):
-        note.write_text("another boot")
-    assert Inbox(tmp_path / "inbox").size("u", "f") == 0
+    under_another_boot(inbox.path("u", "f"))
+    again = Inbox(tmp_path / "inbox")
+    assert again.size("u", "f") == 0
+    with pytest.raises(Conflict) as conflict:
+        Part(again.path("u", "f"), 5)
+    assert conflict.value.details["offset"] == 0
+
+
+def test_parts_of_other_hosts_go_on(tmp_path: Path) -> None:
+    mine = Inbox(tmp_path / "inbox")
+    part = Part(mine.path("u", "f"), None)
+    part.write([b"01234"])
+    theirs = under_another_boot(mine.path("u", "f"))
+    started = Inbox(tmp_path / "inbox")
+    # The same file here, at the same time: each host has what it received and nothing else.
+    receive(started.path("u", "f"), None, b"abc")
+    part.write([b"56789"])
+    assert part.finish().sha256 == hashlib.sha256(b"0123456789").hexdigest()
+    part.release()
+    assert theirs.read_bytes() == b"0123456789"
+    assert started.size("u", "f") == 3
+    started.remove("u")
+    assert not theirs.exists()
 
 
 def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
