@@ -44,6 +44,8 @@ RECORD_TYPES = (
     {"code": "PET", "name": "Positron emission tomography", "modalities": ["PT"]},
     {"code": "XR", "name": "Radiography", "modalities": ["CR", "DX", "MG"]},
 )
+STUDY_SHAPE = (120, 512, 512)
+"""Slices, rows, columns of the generated head."""
 _READY_S = 180.0
 """The very first start compiles the kernels, which takes a while on a slow machine."""
 
@@ -192,7 +194,7 @@ async def _upload(visitor: Visitor, patient_id: str) -> None:
     node, grant = await visitor.may_store(institution["url"], patient_id)
     url = await visitor.open_upload(node, grant, patient_id)
     with tempfile.TemporaryDirectory() as scratch:
-        files = await asyncio.to_thread(write_phantom, Path(scratch), "head")
+        files = await asyncio.to_thread(write_phantom, Path(scratch), "head", STUDY_SHAPE)
         for number, file in enumerate(files, 1):
             body = await asyncio.to_thread(file.read_bytes)
             result = await visitor.put_file(url, f"f{number}", file.name, body)

@@ -63,6 +63,8 @@ class Phantom(msgspec.Struct, frozen=True):
     """Soft, cloudy variation inside values of soft tissue."""
     folds: bool = False
     """Whether the brain has gyri and sulci."""
+    blurred: bool = False
+    """Whether voxels on the edge of an ellipsoid hold a part of what is on either side, as scanners do."""
     description: str = ""
     body_part: str = "PHANTOM"
     windows: tuple[tuple[int, int, str], ...] = ((40, 400, "SOFT TISSUE"),)
@@ -161,6 +163,7 @@ _PHANTOMS: dict[str, Phantom] = {
         noise_hu=4.0,
         texture_hu=3.0,
         folds=True,
+        blurred=True,
         description="CT head, phantom",
         body_part="HEAD",
         windows=_HEAD_WINDOWS,
@@ -272,7 +275,10 @@ def _slice(name: str, phantom: Phantom, k: int) -> Array:
     z = float(_axis(slices, phantom.spacing_mm[0])[k])
     hu = np.full((rows, columns), phantom.background_hu, np.int16)
     for body in phantom.bodies:
-        _paint(hu, body, x, y, z)
+        if phantom.blurred and isinstance(body, Ellipsoid):
+            _paint_blurred(hu, body, x, y, z, phantom.spacing_mm)
+        else:
+            _paint(hu, body, x, y, z)
     if phantom.folds:
         _fold(hu, x, y, z)
     if phantom.texture_hu:
@@ -302,6 +308,27 @@ def _paint(hu: Array, body: Body, x: Array, y: Array, z: float) -> None:
         window = hu[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         inside = u[columns[0] : columns[-1] + 1] + v[rows[0] : rows[-1] + 1, None] <= room
         window[inside] = body.hu
+
+
+def _paint_blurred(
+    hu: Array, body: Ellipsoid, x: Array, y: Array, z: float, spacing_mm: tuple[float, float, float]
+) -> None:
+    dk, dj, di = spacing_mm
+    (cx, cy, cz), (rx, ry, rz) = body.center, body.radii
+    if abs(z - cz) > rz + dk:
+        return
+    columns, rows = np.flatnonzero(np.abs(x - cx) <= rx + di), np.flatnonzero(np.abs(y - cy) <= ry + dj)
+    if not (columns.size and rows.size):
+        return
+    window = hu[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    u = ((x[columns[0] : columns[-1] + 1] - cx) / rx) ** 2
+    v = ((y[rows[0] : rows[-1] + 1, None] - cy) / ry) ** 2
+    part = np.zeros(window.shape, np.float32)
+    # A slice is as thick as the distance to the next one.
+    for within in (-dk / 3, 0.0, dk / 3):
+        distance = (1 - np.sqrt(u + v + np.float32(((z + within - cz) / rz) ** 2))) * min(rx, ry, rz)
+        part += np.clip(distance / (0.5 * (di + dj)) + 0.5, 0, 1)
+    window += np.rint((body.hu - window) * (part / 3)).astype(np.int16)
 
 
 def _cloud(x: Array, y: Array, z: float) -> Array:
