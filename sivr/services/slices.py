@@ -19,6 +19,8 @@ Array = npt.NDArray[Any]
 Pixels = npt.NDArray[np.uint8]
 
 TABLES_KEPT = 128
+_LEAST_REGION = 1 / 64
+"""Smallest side of a source region in stored pixels: no screen shows less, and numbers overflow."""
 
 
 @lru_cache(maxsize=TABLES_KEPT)
@@ -74,4 +76,6 @@ def _region(side: str, start: float, length: float | None, size: int) -> tuple[f
     reach = size - start if length is None else abs(length)
     # What goes beyond the edge is cut off; there is nothing to show there.
     reach = min(reach, size - start)
+    if reach < _LEAST_REGION:
+        raise Invalid(f"The source region of viewport is smaller than 1/64 of a stored pixel ({side}).")
     return start, -reach if length is not None and length < 0 else reach
