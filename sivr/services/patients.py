@@ -12,7 +12,7 @@ from sivr.errors import Invalid
 from sivr.model.directory import NewPatient, Patient, PatientChange, PatientPage, PatientSearch
 from sivr.model.people import Actor
 from sivr.services.permission import require_role
-from sivr.services.text import email, line, paragraphs
+from sivr.services.text import email, line, paragraphs, search_text
 from sivr.store.audit import By
 from sivr.store.patients import Patients
 
@@ -37,7 +37,7 @@ class PatientService:
     async def find(self, actor: Actor, search: PatientSearch) -> PatientPage:
         """Records by parts of the name, insurance number and birth date; raises Forbidden, Invalid."""
         require_role(actor, "physician")
-        query = line(search.query, "query", "The search", longest=200)
+        query = line(search_text(search.query, "query"), "query", "The search", longest=200)
         items, total = await self._patients.find(msgspec.structs.replace(search, query=query))
         return PatientPage(items, total)
 

@@ -6,6 +6,7 @@ from sivr.errors import Invalid
 from sivr.model.archive import Instances, Study, StudyPage, StudySearch
 from sivr.model.people import Actor
 from sivr.services.permission import require_role
+from sivr.services.text import search_text
 from sivr.store.studies import StudyStore
 
 
@@ -18,11 +19,12 @@ class StudyService:
     async def find(self, actor: Actor, search: StudySearch) -> StudyPage:
         """Studies that match, newest first; a study on two nodes is listed with each.
 
-        Raises Forbidden, Invalid when the dates are the wrong way round.
+        Raises Forbidden, Invalid when the dates are the wrong way round or the words are too many.
         """
         require_role(actor, "physician")
         if search.date_from and search.date_to and search.date_from > search.date_to:
             raise Invalid("The first date is later than the last.", {"field": "date_from"})
+        search_text(search.description, "description")
         items, total = await self._studies.find(search)
         return StudyPage(tuple(items), total)
 

@@ -7,11 +7,14 @@ import unicodedata
 from urllib.parse import urlsplit
 
 from sivr.errors import Invalid
+from sivr.model.names import folded
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _EMAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
 _LINES = frozenset("\n\t")
+_MOST_WORDS = 32
+_LONGEST_SEARCH = 1000
 
 
 def line(text: str, field: str, label: str, *, longest: int = 200, required: bool = False) -> str:
@@ -24,6 +27,18 @@ def paragraphs(text: str, field: str, label: str, *, longest: int = 20_000) -> s
     """Text of several lines, trimmed; raises Invalid."""
     clean = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip()
     return _checked(clean, field, label, longest, False, _LINES)
+
+
+def search_text(text: str, field: str) -> str:
+    """Words to look for, as given; raises Invalid when they are more than a database compares at once."""
+    if len(text) > _LONGEST_SEARCH:
+        raise Invalid(
+            f"The search is longer than {_LONGEST_SEARCH} characters.",
+            {"field": field, "longest": _LONGEST_SEARCH},
+        )
+    if len(folded(text).split()) > _MOST_WORDS:
+        raise Invalid(f"A search has at most {_MOST_WORDS} words.", {"field": field, "most": _MOST_WORDS})
+    return text
 
 
 def email(text: str) -> str:

@@ -24,7 +24,7 @@ from sivr.services.login_guard import LoginGuard
 from sivr.services.passwords import Passwords, check_rules
 from sivr.services.permission import require_role
 from sivr.services.sessions import SessionService
-from sivr.services.text import email, line
+from sivr.services.text import email, line, search_text
 from sivr.store.audit import By
 from sivr.store.users import Users
 
@@ -81,9 +81,9 @@ class UserService:
             )
 
     async def find(self, actor: Actor, query: UserQuery) -> UserPage:
-        """Users, for administrators; raises Forbidden."""
+        """Users, for administrators; raises Forbidden, Invalid."""
         require_role(actor, "administrator")
-        items, total = await self._users.find(query.query, query.limit, query.offset)
+        items, total = await self._users.find(search_text(query.query, "query"), query.limit, query.offset)
         return UserPage(items, total)
 
     async def get(self, actor: Actor, user_id: str) -> User:

@@ -71,6 +71,10 @@ async def test_hashes(institution: Asking) -> None:
         ("/studies/%2e%2e%2f", 404),
         ("/studies?description=%00%ED%A0%80%FF", 200),
         ("/studies?description=%27%22%25_%5C", 200),
+        ("/studies?description=" + "a%20" * 32, 200),
+        ("/studies?description=" + "a%20" * 33, 400),
+        ("/studies?description=" + "a-" * 1000, 400),
+        ("/studies?description=" + "a" * 1001, 400),
     ],
 )
 async def test_strange_questions(institution: Asking, path: str, status: int) -> None:

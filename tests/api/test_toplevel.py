@@ -295,6 +295,7 @@ async def test_administering_users(administrator: Browser, browser: Browser) -> 
     _, page = await administrator.ask("GET", "/users?query=maric&limit=1")
     assert page == {"items": [made], "total": 1}
     assert (await administrator.ask("GET", "/users?limit=100000"))[0] == 400
+    assert (await administrator.ask("GET", "/users?query=" + "a%20" * 1000))[0] == 400
     opened = await browser.log_in(("marko", "first long secret"))
     assert opened["must_change_password"] is True
     status, changed = await administrator.ask("PATCH", path, {"version": 1, "roles": ["administrator"]})
@@ -454,6 +455,7 @@ async def test_patients(physician: Browser) -> None:
         assert (status, bool(problem["detail"])) == (400, True)
     assert (await physician.ask("PATCH", "/patients/unknown", {"version": 1}))[0] == 404
     assert (await physician.ask("POST", "/patients/search", {"limit": 1_000_000}))[0] == 400
+    assert (await physician.ask("POST", "/patients/search", {"query": "a " * 33}))[0] == 400
     assert (await physician.ask("GET", "/patients?query=kov"))[0] in (404, 405)
 
 

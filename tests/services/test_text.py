@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from sivr.errors import Invalid
-from sivr.services.text import email, https_url, line, modalities, paragraphs, slug
+from sivr.services.text import email, https_url, line, modalities, paragraphs, search_text, slug
 
 
 def test_lines_are_trimmed_and_composed() -> None:
@@ -29,6 +29,16 @@ def test_length_and_presence() -> None:
     with pytest.raises(Invalid, match="The name is missing"):
         line("  ", "name", "The name", required=True)
     assert line("", "name", "The name") == ""
+
+
+def test_searches_of_many_words() -> None:
+    assert search_text(" Thorax a.p. ", "description") == " Thorax a.p. "
+    for text in ("a " * 33, "a-b_" * 20):
+        with pytest.raises(Invalid, match="at most 32 words") as refused:
+            search_text(text, "description")
+        assert refused.value.details == {"field": "description", "most": 32}
+    with pytest.raises(Invalid, match="longer than 1000 characters"):
+        search_text("a" * 1001, "description")
 
 
 @pytest.mark.parametrize("text", ["a", "a@", "@b", "a b@c", "a@b@c", "Ana <a@b.c>"])
