@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from pathlib import Path
 from urllib.parse import unquote
@@ -134,3 +135,23 @@ def test_cancel_stops_and_says_so(enter: Enter, tmp_path: Path) -> None:
     expect(user.page.locator(".upload-card")).to_have_attribute("data-state", "canceled")
     user.page.click(".upload-card button.quiet")
     expect(user.page.locator(".upload-card")).to_have_count(0)
+
+
+def test_log_out_while_files_are_sent_stays_logged_out(enter: Enter, tmp_path: Path) -> None:
+    user = enter("ana")
+    user.create_patient("Away", given_name="Ada")
+    files = write_phantom(tmp_path, "head", (40, 256, 256), study="away")
+    _upload_bytes_per_second(user, 400_000)
+    user.choose_files(files)
+    expect(user.page.locator(".upload-card")).to_have_attribute("data-state", "sending")
+    user.until("document.querySelector('.upload-card > progress')?.value > 0")
+    renewed = user.rendered("/session/renew$")
+    user.page.click(".menu.user summary")
+    user.page.click(".menu.user .sheet > button")
+    expect(user.page.locator("sivr-login-form")).to_be_visible()
+    deadline = time.monotonic() + SLOW_MS / 1000
+    while user.context.cookies():
+        assert time.monotonic() < deadline, user.context.cookies()
+        user.page.wait_for_timeout(50)
+    expect(user.page.locator("sivr-login-form")).to_be_visible()
+    assert renewed == [], "somebody who had logged out was to be logged in again"

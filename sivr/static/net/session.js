@@ -26,6 +26,8 @@ class Session extends EventTarget {
   #expires_ms = 0;
   #renewAt_ms = 0;
   #timer = 0;
+  /** Counts log outs: what was asked for before one must not log in again after it. */
+  #ended = 0;
   /** @type {Promise<string> | null} */
   #renewing = null;
   #channel = new BroadcastChannel("sivr.session");
@@ -122,6 +124,7 @@ class Session extends EventTarget {
   async #renewLocked() {
     const toplevel = this.toplevel;
     if (!toplevel) throw new Problem("", { status: 401 });
+    const ended = this.#ended;
     const work = async () => {
       for (let attempt = 0; ; attempt += 1) {
         try {
@@ -139,6 +142,7 @@ class Session extends EventTarget {
     };
     try {
       const opened = navigator.locks ? await navigator.locks.request("sivr.renew", work) : await work();
+      if (ended !== this.#ended) throw new Problem("", { canceled: true });
       this.#take(opened);
       return this.#token;
     } catch (error) {
@@ -167,6 +171,7 @@ class Session extends EventTarget {
   /** @param {string} how */
   #end(how) {
     clearTimeout(this.#timer);
+    this.#ended += 1;
     this.#token = "";
     this.#expires_ms = 0;
     this.user = null;

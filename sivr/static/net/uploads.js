@@ -97,7 +97,8 @@ export class Batch extends EventTarget {
     if (this.finished) return;
     this.state = "canceled";
     this.#controller.abort();
-    if (this.#uploadId && this.node) this.node.cancelUpload(this.#uploadId).catch(() => {});
+    // After a log out nobody is there to ask the node for anything; what it has of an upload it forgets by itself.
+    if (this.#uploadId && this.node && session.user) this.node.cancelUpload(this.#uploadId).catch(() => {});
     this.#changed();
   }
 
