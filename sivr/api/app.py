@@ -31,6 +31,8 @@ AiohttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CORS_ORIGIN = web.RequestKey("sivr.cors_origin", str)
 ROUTES = web.AppKey("sivr.routes", tuple[Route, ...])
 """Every route of the application, for tests that walk them."""
+HEALTH_NOTE = web.AppKey[Callable[[], str]]("sivr.health_note")
+"""Set by whoever runs the application: a sentence that ``GET /health`` shows, or an empty string."""
 _NOT_YET = "Please replace the password you were given by one of your own first."
 HEALTH_TIMEOUT_S = 5.0
 JSON_BODY_LIMIT_BYTES = 1024 * 1024
@@ -66,6 +68,8 @@ class Health(msgspec.Struct, frozen=True):
     role: str
     version: str
     parts: dict[str, HealthPart]
+    note: str = ""
+    """What needs attention although everything works; it does not make the role less ready."""
 
 
 def _is_outer(request: web.Request) -> bool:
@@ -195,7 +199,7 @@ def _authentication(authenticate: Authenticate) -> Middleware:
     return authentication
 
 
-async def _run_checks(role: str, checks: Mapping[str, Check]) -> Health:
+async def _run_checks(role: str, checks: Mapping[str, Check], note: str) -> Health:
     async def one(check: Check) -> HealthPart:
         try:
             reason = await asyncio.wait_for(check(), HEALTH_TIMEOUT_S)
@@ -208,7 +212,11 @@ async def _run_checks(role: str, checks: Mapping[str, Check]) -> Health:
     results = await asyncio.gather(*(one(check) for check in checks.values()))
     parts = dict(zip(checks, results, strict=True))
     return Health(
-        ready=all(part.ready for part in parts.values()), role=role, version=__version__, parts=parts
+        ready=all(part.ready for part in parts.values()),
+        role=role,
+        version=__version__,
+        parts=parts,
+        note=note,
     )
 
 
@@ -234,7 +242,7 @@ def build_app(
 
     @own.get("/health", summary="Whether this role is ready, part by part", response=Health, public=True)
     async def health(request: web.Request) -> web.Response:
-        state = await _run_checks(role, health_checks)
+        state = await _run_checks(role, health_checks, request.app.get(HEALTH_NOTE, str)())
         return json_response(state, 200 if state.ready else 503)
 
     @own.get("/openapi.json", summary="This document", public=True)

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "alone all four roles run on that host; name hosts for single roles to spread them.",
     )
     found.add_argument("folder", type=Path, metavar="DIR")
+    found.add_argument(
+        "--renew",
+        action="store_true",
+        help="only replace the server certificates in a folder that init wrote: for the same hosts and keys, "
+        "signed with its ca/ca.key",
+    )
     found.add_argument("--host", default="localhost", help="host of every role that no other option names")
     for role in ("web", "toplevel", "institution"):
         found.add_argument(f"--{role}", metavar="HOST", help=f"host of the {role} role")
@@ -87,6 +93,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it and say what was written."""
+    if options.renew:
+        for line in renew(options.folder):
+            print(line)
+        print("Copy each to its host, if that is another, and restart sivr there.")
+        return 0
     plan = Plan(
         web=options.web or options.host,
         toplevel=options.toplevel or options.host,
@@ -162,6 +173,24 @@ def write(folder: Path, plan: Plan) -> list[Path]:
         config.load(file)
         files.append(file)
     return files
+
+
+def renew(folder: Path) -> Iterator[str]:
+    """Replace the server certificates in a folder that ``write`` filled, and nothing else; one line for each,
+    when it is done. Those of other authorities are left alone. Raises Invalid when the authority's key is not
+    there or there is nothing to renew.
+    """
+    ca = LocalCa.load(folder / "ca")
+    renewed = 0
+    for path in sorted((*folder.glob("tls/server.pem"), *folder.glob("*/tls/server.pem"))):
+        end = ca.renew(path)
+        if end is None:
+            yield f"left {path} alone: another authority issued it"
+        else:
+            renewed += 1
+            yield f"renewed {path}: good until {end:%Y-%m-%d}"
+    if not renewed:
+        raise Invalid(f"{folder} holds no server certificate of its own authority; nothing was renewed.")
 
 
 def _tree(

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from sivr.api.app import HEALTH_NOTE
 from sivr.config import Config, Role
+from sivr.edge.certificates import watch_certificate
 from sivr.edge.listener import listen_https, listen_redirect, tls_context
 from sivr.edge.mount import mount
 from sivr.errors import Invalid
@@ -47,6 +49,9 @@ async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]
             sharing = settings_at[address]
             files = sharing[0].tls
             tls = tls_context(Path(files.certificate), Path(files.key))
+            note = await stack.enter_async_context(watch_certificate(Path(files.certificate)))
+            for app in apps.values():
+                app[HEALTH_NOTE] = note
             await stack.enter_async_context(listen_https(mount(apps), *address, tls))
             redirects = {one.listen.redirect_http_port: urlsplit(one.url).netloc for one in sharing}
             for port, netloc in redirects.items():

@@ -233,6 +233,7 @@ async def test_health_names_the_part(aiohttp_client: StartClient) -> None:
     assert (answer.status, body["ready"]) == (503, False)
     assert body["parts"]["disk"] == {"ready": False, "reason": "The disk is full."}
     assert body["parts"]["database"]["ready"] is True
+    assert body["note"] == ""
 
 
 async def test_openapi_describes_every_route(client: Client) -> None:
