@@ -18,7 +18,7 @@ from pydicom.uid import UID
 from sivr.dicom import elements, luts
 from sivr.dicom.facts import Context, FrameFacts, frame_facts
 from sivr.dicom.fragments import Parts, encapsulated_frames, frame_bits, native_frames
-from sivr.dicom.stream import Stream, inflate
+from sivr.dicom.stream import Inflated, Stream
 from sivr.dicom.syntax import Syntax, syntax_of
 from sivr.errors import Invalid
 from sivr.model.pixels import PixelFormat
@@ -26,6 +26,8 @@ from sivr.model.studies import Frame, InstanceHeader
 
 FRAME_LIMIT_BYTES = 1 << 30
 """Largest decoded frame that is rendered."""
+SHOWN_DEFLATED_BYTES = 256 << 20
+"""Most pixels of a deflated data set that are rendered: its frames are decoded all together."""
 FRAME_COUNT_LIMIT = 1 << 20
 _UNDEFINED = 0xFFFFFFFF
 
@@ -131,8 +133,8 @@ def parse(stream: Stream) -> Parsed:
         notes.append("The file does not name its transfer syntax; it was guessed.")
     if elements.text(meta, 0x00020002).strip(" \0") == _DIRECTORY:
         raise Invalid("This is a DICOMDIR, a directory of other files; send the files themselves.")
-    if syntax.deflated:
-        stream = inflate(stream)
+    inflated = Inflated(stream) if syntax.deflated else None
+    stream = inflated or stream
     stream.short = False
     found: list[PixelElement] = []
 
@@ -145,6 +147,8 @@ def parse(stream: Stream) -> Parsed:
 
     data = _read(stream, syntax.implicit, syntax.little_endian, at_pixels, _TAGS)
     pixels = found[0] if found else None
+    if inflated is not None:
+        inflated.finish(_pixel_bytes(data))
     if stream.short and pixels is None:
         raise Invalid("The file is cut off.")
     for raw in data._dict.values():
@@ -157,6 +161,15 @@ def parse(stream: Stream) -> Parsed:
             f"{max(stream.size - pixels.offset, 0)} are there."
         )
     return Parsed(stream, syntax, uid, meta, data, pixels, tuple(notes))
+
+
+def _pixel_bytes(data: Dataset) -> int:
+    """Bytes of all uncompressed frames as the header counts them (PS3.3 C.7.6.3.1)."""
+    rows, columns = (elements.integer(data, tag) or 0 for tag in (0x00280010, 0x00280011))
+    frames, samples = (elements.integer(data, tag) or 1 for tag in (0x00280008, 0x00280002))
+    # Floating point pixels need not say how wide they are.
+    allocated = elements.integer(data, 0x00280100) or 64
+    return max(rows, 0) * max(columns, 0) * max(frames, 1) * max(samples, 1) * max(allocated, 0) // 8
 
 
 def _read(
@@ -374,6 +387,8 @@ def frame_parts(
         return (), "The object has no pixels.", ()
     if count > FRAME_COUNT_LIMIT:
         return (), f"{count} frames are more than can be shown.", ()
+    if parsed.syntax.deflated and pixels.length > SHOWN_DEFLATED_BYTES:
+        return (), f"Deflated pixels of {pixels.length >> 20} MiB are too large to be shown.", ()
     warnings: tuple[str, ...] = ()
     encapsulated = pixels.length == _UNDEFINED
     if encapsulated != parsed.syntax.encapsulated:

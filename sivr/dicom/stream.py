@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +12,14 @@ from typing import BinaryIO
 
 from sivr.errors import Invalid
 
-INFLATE_LIMIT_BYTES = 1 << 30
-"""Most bytes a deflated data set may inflate to."""
+INFLATED_PIXELS_LIMIT_BYTES = 1 << 30
+"""Most bytes of pixels that a deflated data set may inflate to, whatever its rows and columns say."""
+_BESIDE_PIXELS_BYTES = 16 << 20
+_BESIDE_PIXELS_RATIO = 32
+"""What is no pixels may inflate to so much and so many times the deflated bytes; deflate itself could reach a
+thousand times as much (RFC 1951)."""
+_KEPT_BYTES = 1 << 20
+"""Inflated bytes kept behind the place of reading: pydicom looks ahead and goes back."""
 _CHUNK = 1 << 16
 
 
@@ -76,24 +83,88 @@ class Stream:
         return self.read(length)
 
 
-def inflate(stream: Stream, limit: int = INFLATE_LIMIT_BYTES) -> Stream:
-    """The rest of a deflated file as a stream of its own (PS3.5 A.5); Invalid past ``limit`` bytes."""
-    machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    pieces: list[bytes] = []
-    total = 0
-    try:
-        while not machine.eof:
-            data = machine.unconsumed_tail or stream.read(_CHUNK)
-            if not data:
-                raise Invalid("The file is cut off: its deflated data set does not end.")
-            piece = machine.decompress(data, _CHUNK * 16)
-            total += len(piece)
-            if total > limit:
-                raise Invalid(f"The deflated data set grows beyond {limit >> 20} MiB.")
-            pieces.append(piece)
-    except zlib.error as error:
-        raise Invalid("The deflated data set is damaged.") from error
-    return Stream(b"".join(pieces))
+class Inflated(Stream):
+    """The rest of a deflated file as a stream of its own (PS3.5 A.5), inflated while it is read.
+
+    Only a window of it is held: going far back begins anew. Every method raises Invalid when the deflated
+    data is damaged, ends too early, or grows beyond what its header explains. ``size`` is known after
+    ``finish``.
+    """
+
+    def __init__(self, deflated: Stream) -> None:
+        self._owned = False
+        self._deflated = deflated
+        self._begin = deflated.tell()
+        self._pixel_bytes = 0
+        self.size = sys.maxsize
+        self.short = False
+        self._restart()
+
+    def read(self, length: int = -1) -> bytes:
+        """Up to ``length`` bytes, never more than are left."""
+        wanted = self.size if length is None or length < 0 else length
+        while self._end < self._position + wanted and self._inflate():
+            pass
+        first = self._position - self._start
+        data = bytes(self._window[first : first + wanted])
+        if len(data) < wanted < self.size and not (not data and wanted == 8):
+            self.short = True
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of files; a place beyond the end is noted and becomes the end."""
+        target = max(offset + (0, self._position, self.size)[whence], 0)
+        if target < self._start:
+            self._restart()
+        while self._end < target:
+            self._position = self._end
+            if not self._inflate():
+                self.short = True
+                target = self._end
+        self._position = target
+        return target
+
+    def finish(self, pixel_bytes: int) -> None:
+        """Inflate to the end without keeping anything; ``pixel_bytes`` is what the header says of pixels."""
+        self._pixel_bytes = min(pixel_bytes, INFLATED_PIXELS_LIMIT_BYTES)
+        self._position = self._end
+        while self._inflate():
+            self._position = self._end
+        self.size = self._end
+
+    @property
+    def _end(self) -> int:
+        return self._start + len(self._window)
+
+    def _restart(self) -> None:
+        self._deflated.seek(self._begin)
+        self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._window = bytearray()
+        self._start = self._position = 0
+
+    def _inflate(self) -> bool:
+        """Put a little more into the window; False at the end."""
+        if self._machine.eof:
+            return False
+        data = self._machine.unconsumed_tail or self._deflated.read(_CHUNK)
+        try:
+            piece = self._machine.decompress(data, _CHUNK * 16)
+        except zlib.error as error:
+            raise Invalid("The deflated data set is damaged.") from error
+        if not data and not piece and not self._machine.eof:
+            raise Invalid("The file is cut off: its deflated data set does not end.")
+        del self._window[: max(self._position - _KEPT_BYTES - self._start, 0)]
+        self._start = max(self._position - _KEPT_BYTES, self._start)
+        self._window += piece
+        deflated_bytes = self._deflated.tell() - self._begin
+        limit = self._pixel_bytes + _BESIDE_PIXELS_BYTES + _BESIDE_PIXELS_RATIO * deflated_bytes
+        if self._end > limit:
+            raise Invalid(
+                f"The deflated data set grows beyond {limit >> 20} MiB, more than its rows, columns and "
+                "frames explain."
+            )
+        return True
 
 
 def inflate_frame(data: bytes, expected: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 from sivr.dicom.pixels import decode_frame, decode_frames
@@ -18,6 +19,8 @@ log = logging.getLogger("sivr.loading")
 
 Found = dict[int, Array | str]
 """Decoded values, or the sentence why there are none, by place in reading order."""
+_WHOLE = threading.BoundedSemaphore(2)
+"""Objects whose frames cannot be read alone are decoded whole, which may take much memory: few at once."""
 
 
 class FrameReader:
@@ -48,7 +51,7 @@ class FrameReader:
         found: Found = {}
 
         def each() -> Array:
-            with self._blobs.open(stored.sha256) as file:
+            with _WHOLE, self._blobs.open(stored.sha256) as file:
                 for number, values in enumerate(decode_frames(stored.header, file), start=1):
                     place = series.position.get(FrameAddress(stored.header.instance_uid, number))
                     if place is not None:

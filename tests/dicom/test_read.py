@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
-import time
+import tracemalloc
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,7 +20,6 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from sivr.dicom import stream as streams
 from sivr.dicom.phantom import phantom_affine, write_phantom
 from sivr.dicom.pixels import decode_frame, decode_frames, encoded_frame
 from sivr.dicom.read import read_header
@@ -208,16 +209,88 @@ def test_sequences_nested_thousands_deep(defined: bool) -> None:
         read_header(head[:place] + nested + (head[place:] if defined else b""))
 
 
-def test_a_deflated_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = zlib.compressobj(9, wbits=-15)
-    body = machine.compress(b"\0" * (64 << 20)) + machine.flush()
-    monkeypatch.setattr(streams.inflate, "__defaults__", (16 << 20,))
+def deflated(head: bytes, zeros: int, tail: bytes = b"") -> bytes:
+    """A deflated file: data set ``head``, so many zeros, ``tail``."""
     raw = written(image(), "1.2.840.10008.1.2.1.99")
-    head = raw[: raw.index(b"1.2.840.10008.1.2.1.99") + 22]
-    started = time.process_time()
-    with pytest.raises(Invalid, match="grows beyond 16 MiB"):
-        read_header(head + body)
-    assert time.process_time() - started < 30
+    machine = zlib.compressobj(1, wbits=-15)
+    pieces = [raw[: raw.index(b"1.2.840.10008.1.2.1.99") + 22], machine.compress(head)]
+    pieces += [machine.compress(bytes(1 << 20)) for _ in range(zeros >> 20)]
+    return b"".join([*pieces, machine.compress(tail), machine.flush()])
+
+
+def data_set(**changes: object) -> bytes:
+    """The bytes of an image's data set, in explicit little endian, up to its pixels' place."""
+    raw = written(image(**changes))
+    start = raw.index(struct.pack("<HH2s", 8, 0x16, b"UI"))
+    return raw[start : raw.index(struct.pack("<HH2s", 0x7FE0, 0x10, b"OW"))]
+
+
+def pixel_element(length: int) -> bytes:
+    """How an element of pixels begins."""
+    return struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OW", 0, length)
+
+
+def test_a_deflated_bomb_of_pixels_is_stopped() -> None:
+    body = deflated(data_set() + pixel_element(256 << 20), 256 << 20)
+    with (
+        peak_memory() as peak,
+        pytest.raises(Invalid, match="more than its rows, columns and frames explain"),
+    ):
+        read_header(body)
+    assert peak[0] < 32 << 20
+    for group, element, vr in ((9, 0x1001, b"OB"), (9, 0x1001, b"UN"), (8, 0x1030, b"UT")):
+        large = struct.pack("<HH2sHL", group, element, vr, 0, 256 << 20)
+        with peak_memory() as peak, pytest.raises(Invalid, match="grows beyond"):
+            read_header(deflated(large, 256 << 20))
+        assert peak[0] < 128 << 20
+
+
+def test_deflated_pixels_are_checked_without_being_held() -> None:
+    columns = rows = 1 << 13
+    body = deflated(data_set(Rows=rows, Columns=columns) + pixel_element(128 << 20), 128 << 20)
+    with peak_memory() as peak:
+        header = read_header(body)
+    assert peak[0] < 16 << 20
+    assert not header.not_renderable and len(header.frames) == 1
+    head = data_set(Rows=rows, Columns=columns, NumberOfFrames=3) + pixel_element(384 << 20)
+    header = read_header(deflated(head, 384 << 20))
+    assert header.not_renderable == "Deflated pixels of 384 MiB are too large to be shown."
+    with pytest.raises(Invalid, match="cut off"):
+        read_header(deflated(head, 383 << 20))
+    with pytest.raises(Invalid, match="deflated data set does not end"):
+        read_header(body[:-8])
+
+
+@pytest.mark.parametrize("bits", [1, 8, 16])
+def test_deflated_frames_are_decoded_one_after_the_other(bits: int) -> None:
+    rows, columns, frames = (3, 5, 40) if bits == 1 else (400, 300, 40)
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (frames, rows, columns)).astype("<u2")
+    packed = values.astype(f"<u{max(bits // 8, 1)}")
+    if bits == 1:
+        packed = np.packbits(packed, bitorder="little")
+    content = packed.tobytes() + b"\0" * (packed.nbytes % 2)
+    data = image(Rows=rows, Columns=columns, NumberOfFrames=frames, PixelData=content)
+    data.BitsAllocated = data.BitsStored = bits
+    data.HighBit = bits - 1
+    raw = written(data, "1.2.840.10008.1.2.1.99")
+    header = read_header(raw)
+    with peak_memory() as peak:
+        for number, frame in enumerate(decode_frames(header, raw)):
+            np.testing.assert_array_equal(frame, values[number])
+    assert number == frames - 1
+    assert peak[0] < 8 << 20
+
+
+@contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """Bytes held at most by what happens inside, known afterwards."""
+    peak: list[int] = []
+    tracemalloc.start()
+    try:
+        yield peak
+    finally:
+        peak.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
 
 
 def test_a_cut_file_says_so() -> None:
