@@ -63,8 +63,8 @@ _TAGS: list[int] = [
     0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280034, 0x00280100, 0x00280101,
     0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00281050, 0x00281051, 0x00281052, 0x00281053,
     0x00281054, 0x00281055, 0x00281056, 0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202,
-    0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00431039,
-    0x00540022, 0x00540080, 0x00541001, 0x00541300, 0x20500020, 0x30040002, 0x3004000C, 0x3004000E,
+    0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00287FE0,
+    0x00431039, 0x00540022, 0x00540080, 0x00541001, 0x00541300, 0x20500020, 0x30040002, 0x3004000C, 0x3004000E,
     0x52009229, 0x52009230, 0x7FE00001, 0x7FE00002,
 ]  # fmt: skip
 
@@ -226,6 +226,7 @@ def _header(parsed: Parsed) -> InstanceHeader:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise Invalid(f"The mandatory {_listed(missing)} {verb} missing.", {"missing": missing})
+    _require_pixels(parsed, uids[0x00080016])
     pixel_format, why_not = _pixel_format(parsed)
     modality = elements.text(data, 0x00080060).upper()[:16]
     image_type = tuple(part.upper() for part in elements.texts(data, 0x00080008))
@@ -313,6 +314,19 @@ def _frame_time_ms(data: Dataset) -> float | None:
         return sum(vector) / len(vector)
     rate = elements.number(data, 0x00082144) or elements.number(data, 0x00180040)
     return 1000.0 / rate if rate and rate > 0 else None
+
+
+def _require_pixels(parsed: Parsed, sop_class_uid: str) -> None:
+    """Raise Invalid for an image that has no pixels: a file cut off right before them looks whole.
+
+    Pixel Data Provider URL may stand for them (PS3.3 C.7.6.3.1); objects that are no images have none.
+    """
+    data = parsed.data
+    if parsed.pixels is not None or "Image Storage" not in UID(sop_class_uid).name:
+        return
+    described = elements.integer(data, 0x00280010) and elements.integer(data, 0x00280011)
+    if described and not elements.text(data, 0x00287FE0):
+        raise Invalid("The file is cut off: it describes an image, but its pixels are missing.")
 
 
 def _pixel_format(parsed: Parsed) -> tuple[PixelFormat | None, str]:

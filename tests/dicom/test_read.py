@@ -300,6 +300,28 @@ def test_a_cut_file_says_so() -> None:
         read_header(WHEEL / "rtplan_truncated.dcm")
 
 
+def test_an_image_cut_off_right_before_its_pixels() -> None:
+    whole = written(image())
+    cut = whole[: whole.index(struct.pack("<HH2s", 0x7FE0, 0x0010, b"OW"))]
+    with pytest.raises(Invalid, match="cut off: it describes an image, but its pixels are missing"):
+        read_header(cut)
+    with pytest.raises(Invalid, match="its pixels are missing"):
+        read_header(deflated(data_set(), 0))
+
+
+def test_objects_that_need_no_pixels_are_taken() -> None:
+    referenced = image(PixelDataProviderURL="https://archive.example.org/1.2.3.4")
+    del referenced.PixelData
+    assert read_header(written(referenced)).not_renderable.startswith("The object has no pixels")
+    for sop_class in ("1.2.840.10008.5.1.4.1.1.11.1", "1.2.840.10008.5.1.4.1.1.88.22"):
+        other = image(SOPClassUID=UID(sop_class))
+        del other.PixelData
+        assert read_header(written(other)).not_renderable.startswith("The object has no pixels")
+    undescribed = image()
+    del undescribed.PixelData, undescribed.Rows, undescribed.Columns
+    assert read_header(written(undescribed)).not_renderable.startswith("The object has no pixels")
+
+
 def test_enhanced_frames_have_their_own_place(tmp_path: Path) -> None:
     (path,) = write_phantom(tmp_path, "letter", (5, 16, 16), multi_frame=True)
     header = read_header(path)
