@@ -8,8 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llvmlite import binding
 
 from sivr.kernels.lanes import INT, LANES, LONG, SHORT, Compiled, Lanes, Program, Variable, once
+
+
+@pytest.fixture(params=["host", "generic"], autouse=True)
+def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's vector unit, and one without gathers and masks."""
+    if request.param == "generic":
+
+        class _None(dict[str, bool]):
+            def flatten(self) -> str:
+                return ""
+
+        monkeypatch.setattr(binding, "get_host_cpu_name", lambda: "generic")
+        monkeypatch.setattr(binding, "get_host_cpu_features", _None)
 
 
 def run(write: Any, count: int = LANES, **arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
