@@ -269,10 +269,12 @@ def _display(
     padding: tuple[int, int] | None,
     invert: bool,
 ) -> FrameDisplay:
+    modality = _modality(top, rescale, context)
+    below_zero = _below_zero(modality, context.pixel_format)
     return FrameDisplay(
-        modality=_modality(top, rescale, context),
+        modality=modality,
         windows=_first(voi, _windows),
-        voi_luts=_first(voi, lambda place: _voi_luts(place, context)),
+        voi_luts=_first(voi, lambda place: _voi_luts(place, context, below_zero)),
         padding=padding,
         invert=invert and not context.pixel_format.color,
     )
@@ -332,11 +334,21 @@ def _windows(place: Dataset) -> tuple[Window, ...]:
     return tuple(found[:32])
 
 
-def _voi_luts(place: Dataset, context: Context) -> tuple[Lut, ...]:
-    found = (
-        luts.lut(item, context.pixel_format.signed, context.little_endian)
-        for item in elements.items(place, 0x00283010)[:16]
-    )
+def _below_zero(modality: Modality, pixel_format: PixelFormat) -> bool:
+    """Whether values that a VOI LUT maps may be negative: what comes out of a Modality LUT never is, what is
+    rescaled as far as the stored range reaches (PS3.3 C.11.2.1.1)."""
+    if modality.lut is not None:
+        return False
+    if modality.slope == 1 and modality.intercept == 0:
+        return pixel_format.signed
+    most = 1 << (pixel_format.bits_stored - pixel_format.signed)
+    least = -most if pixel_format.signed else 0
+    ends = (least * modality.slope + modality.intercept, (most - 1) * modality.slope + modality.intercept)
+    return min(ends) < 0
+
+
+def _voi_luts(place: Dataset, context: Context, signed: bool) -> tuple[Lut, ...]:
+    found = (luts.lut(item, signed, context.little_endian) for item in elements.items(place, 0x00283010)[:16])
     return tuple(table for table in found if table is not None)
 
 

@@ -48,8 +48,10 @@ def compare(*roots: Path) -> tuple[Counter[str], list[str]]:
             wrong.append(f"{path.name} {values.shape} {expected.shape}")
             continue
         far = np.abs(values.astype(np.float64) - expected.astype(np.float64)).max()
-        # libjpeg turns YCbCr into RGB with integers; all else is exact.
-        allowed = 1 if header.transfer_syntax_lossy and values.ndim == 3 else 0
+        # Decoders of lossy JPEG may round differently (ISO 10918-2): YCbCr to RGB with integers, and the
+        # cosine transform of 12 bits, where one plugin of pydicom can do it; all else is exact.
+        twelve_bit_jpeg = header.transfer_syntax_uid == "1.2.840.10008.1.2.4.51" and values.ndim == 2
+        allowed = 1 if header.transfer_syntax_lossy and (values.ndim == 3 or twelve_bit_jpeg) else 0
         if far > allowed:
             wrong.append(f"{path.name} differs by {far}")
         counts["equal" if far == 0 else "within 1"] += 1
@@ -213,3 +215,37 @@ def test_a_table_shows_what_the_reference_shows(shared_data: Path) -> None:
         assert np.array_equal(table[index], render_reference(values, display, window)), path
         seen += 1
     assert seen > 40
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+@pytest.mark.parametrize(
+    ("signed", "intercept", "first"), [(0, -1024, -1024), (0, 0, 100), (1, 0, -500), (1, 1024, 200)]
+)
+def test_a_voi_lut_begins_below_zero_where_its_input_does(
+    explicit: bool, signed: int, intercept: int, first: int
+) -> None:
+    data = pydicom.dcmread(reference.wheel_files() / "CT_small.dcm")
+    values = np.linspace(-900 * signed, 3000, data.Rows * data.Columns).astype(np.int16)
+    data.PixelData = values.tobytes()
+    data.PixelRepresentation, data.RescaleIntercept, data.RescaleSlope = signed, intercept, 1
+    data.BitsStored, data.HighBit = 12 + signed, 11 + signed
+    data.PixelData = values.tobytes()
+    item = pydicom.Dataset()
+    signed_vr = "SS" if first < 0 else "US"
+    item.add_new(0x00283002, signed_vr, [2048, first, 12])
+    item.add_new(0x00283006, "OW", (np.arange(2048, dtype="<u2") * 2).tobytes())
+    data.VOILUTSequence = [item]
+    for name in ("WindowCenter", "WindowWidth", "PixelPaddingValue"):
+        if name in data:
+            delattr(data, name)
+    data.file_meta.TransferSyntaxUID = (
+        pydicom.uid.ExplicitVRLittleEndian if explicit else pydicom.uid.ImplicitVRLittleEndian
+    )
+    file = io.BytesIO()
+    data.save_as(file, enforce_file_format=True, implicit_vr=not explicit, little_endian=True)
+    header = read_header(file.getvalue())
+    values = next(decode_frames(header, file.getvalue()))
+    expected = np.interp(values.astype(float) + intercept, [first, first + 2047], [0, 4094]) / 4095 * 255
+    got = render_reference(values, header.frames[0].display)
+    assert np.abs(got.astype(float) - expected).max() <= 1
+    assert got.min() < 20 and got.max() > 230
