@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sivr.dicom.volume import stack
-from sivr.errors import SivrError
+from sivr.errors import Conflict, Invalid, SivrError
 from sivr.model.archive import NoticeInstance, NoticeSeries, StudyNotice
 from sivr.model.ingest import Delivery
 from sivr.store.index import Index, StoredInstance
-from sivr.store.outbox import Outbox
+from sivr.store.outbox import DELAY_S, Outbox
 
 log = logging.getLogger("sivr.outbox")
 
 LEASE_S = 120.0
+TOGETHER = 8
+"""Studies told of at once; each waits mostly for the institution's disk."""
 IDLE_S = 1.0
 PAUSE_S = 0.25
 SHARE = 4.0
@@ -115,12 +117,17 @@ class OutboxSender:
         self._index = index
         self._institution = institution
         self._node_id = node_id
+        self._down = False
 
     async def once(self) -> bool:
         """Send one study if one is due; whether one was."""
         delivery = await self._outbox.claim(LEASE_S)
         if delivery is None:
             return False
+        await self._tell(delivery)
+        return True
+
+    async def _tell(self, delivery: Delivery) -> None:
         started = time.monotonic()
         try:
             # Asked before what is stored is read: what waits no more by now is among it.
@@ -129,17 +136,19 @@ class OutboxSender:
             notice = await asyncio.to_thread(notice_of, self._node_id, delivery, stored, complete)
             await self._institution.post_notice(notice)
         except SivrError as error:
+            # What is wrong with one study says nothing of the others.
+            self._down = not isinstance(error, Conflict | Invalid)
             await self._failed(delivery, error.message)
         except Exception as error:
             # One study that cannot be told must not silence the others.
             log.exception("outbox", extra={"study": delivery.study_uid})
             await self._failed(delivery, f"Unexpected: {type(error).__name__}.")
         else:
+            self._down = False
             # Telling of a large study takes time; while it grows, most of the time is left to its growing.
             took_s = time.monotonic() - started
             await self._outbox.done(delivery, pause_s=max(PAUSE_S, SHARE * took_s))
             log.info("told", extra={"study": delivery.study_uid, "revision": delivery.revision})
-        return True
 
     async def _failed(self, delivery: Delivery, reason: str) -> None:
         wait_s = min(FIRST_RETRY_S * 2 ** min(delivery.attempts - 1, 10), LAST_RETRY_S)
@@ -151,24 +160,56 @@ class OutboxSender:
         )
 
     async def run(self, wake: asyncio.Event) -> None:
-        """Send until canceled."""
-        while True:
-            try:
-                busy = await self.once()
-            except SivrError as error:
-                log.warning("outbox waits", extra={"reason": error.message})
-                busy = False
-            except Exception:
-                # A sender that ends would tell nobody anything; the lease brings the study back.
-                log.exception("outbox")
-                busy = False
-            if not busy:
+        """Send until canceled: several studies at once, each one revision after the other.
+
+        While the institution does not answer, one at a time with a pause finds out whether it does again.
+        """
+        telling: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                while len(telling) >= (1 if self._down else TOGETHER):
+                    await asyncio.wait(telling, return_when=asyncio.FIRST_COMPLETED)
+                if self._down:
+                    await asyncio.sleep(PAUSE_S)
+                # Before looking: what comes after that is not overlooked.
                 wake.clear()
-                try:
-                    # Not wait_for, which forgets that it was canceled when both happen at once.
-                    async with asyncio.timeout(IDLE_S):
-                        await wake.wait()
-                except TimeoutError:
+                delivery = await self._next()
+                if delivery is None:
+                    await self._idle(wake)
                     continue
-            # Objects of one study come in a stream; several are told of at once.
-            await asyncio.sleep(PAUSE_S)
+                task = asyncio.create_task(self._guarded(delivery))
+                telling.add(task)
+                task.add_done_callback(telling.discard)
+        finally:
+            for task in telling:
+                task.cancel()
+            await asyncio.gather(*telling, return_exceptions=True)
+
+    async def _next(self) -> Delivery | None:
+        try:
+            return await self._outbox.claim(LEASE_S)
+        except SivrError as error:
+            log.warning("outbox waits", extra={"reason": error.message})
+        except Exception:
+            # A sender that ends would tell nobody anything.
+            log.exception("outbox")
+        return None
+
+    async def _guarded(self, delivery: Delivery) -> None:
+        try:
+            await self._tell(delivery)
+        except SivrError as error:
+            # The lease brings the study back.
+            log.warning("outbox waits", extra={"reason": error.message})
+        except Exception:
+            log.exception("outbox", extra={"study": delivery.study_uid})
+
+    async def _idle(self, wake: asyncio.Event) -> None:
+        try:
+            # Not wait_for, which forgets that it was canceled when both happen at once.
+            async with asyncio.timeout(IDLE_S):
+                await wake.wait()
+        except TimeoutError:
+            return
+        # What was just announced is due after so long.
+        await asyncio.sleep(DELAY_S)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from sivr.errors import Forbidden, Unavailable
+from sivr.errors import Conflict, Forbidden, Unavailable
 from sivr.model.archive import StudyNotice
 from sivr.model.ingest import Upload
-from sivr.services.outbox import FIRST_RETRY_S, LAST_RETRY_S, OutboxSender, notice_of, study_date, study_time
+from sivr.services.outbox import (
+    FIRST_RETRY_S,
+    LAST_RETRY_S,
+    TOGETHER,
+    OutboxSender,
+    notice_of,
+    study_date,
+    study_time,
+)
 from sivr.store.database import Database
 from sivr.store.index import Index
 from sivr.store.outbox import Outbox
@@ -36,6 +48,37 @@ class Institution:
         self.heard.append(msgspec.json.decode(msgspec.json.encode(notice), type=StudyNotice))
 
 
+class Waiting(Institution):
+    """Answers when it is allowed to, and watches how many ask at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+        self.many = asyncio.Event()
+        self.asking: Counter[str] = Counter()
+        self.most = 0
+        self.refused = 0
+        self.most_after_a_refusal = 0
+
+    async def post_notice(self, notice: StudyNotice) -> None:
+        """Let them queue up."""
+        assert not self.asking[notice.study_uid], "two revisions of a study at once"
+        self.asking[notice.study_uid] += 1
+        self.most = max(self.most, self.asking.total())
+        if self.refused:
+            self.most_after_a_refusal = max(self.most_after_a_refusal, self.asking.total())
+        if self.asking.total() == TOGETHER:
+            self.many.set()
+        try:
+            await self.go.wait()
+            await super().post_notice(notice)
+        except Unavailable:
+            self.refused += 1
+            raise
+        finally:
+            self.asking[notice.study_uid] -= 1
+
+
 class Told:
     """A sender with its ends."""
 
@@ -50,6 +93,24 @@ class Told:
         async with self.database.begin() as connection:
             past = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
             await connection.execute(table.update().values(available_at=past))
+
+    def await_answers(self) -> Waiting:
+        """The institution takes its time from now on."""
+        institution = Waiting()
+        self.institution = institution
+        self.sender = OutboxSender(self.outbox, Index(self.database), institution, NODE)
+        return institution
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Event]:
+        """The sender at work; yields what wakes it."""
+        wake = asyncio.Event()
+        task = asyncio.create_task(self.sender.run(wake))
+        try:
+            yield wake
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def wait_s(self) -> float:
         """How far away the next attempt is."""
@@ -199,6 +260,51 @@ async def test_several_studies(told: Told, store: Store, tmp_path: Path, shared_
     assert {one.study_uid for one in told.institution.heard} == {one.header.study_uid for one in stored}
     facts = [(one.series[0].has_volume, one.series[0].why_no_volume) for one in told.institution.heard]
     assert all(bool(why) is not has for has, why in facts), facts
+
+
+async def test_many_studies_are_told_at_once(told: Told, store: Store, tmp_path: Path) -> None:
+    total = TOGETHER + 4
+    for number in range(total):
+        await store_files(store, phantom(tmp_path / str(number), 1))
+    await told.due()
+    institution = told.await_answers()
+    async with asyncio.timeout(60), told.running():
+        await institution.many.wait()
+        institution.go.set()
+        while (await told.outbox.state()).waiting:
+            await asyncio.sleep(0.02)
+    assert institution.most == TOGETHER
+    assert len({one.study_uid for one in institution.heard}) == len(institution.heard) == total
+
+
+async def test_who_does_not_answer_is_asked_one_at_a_time(told: Told, store: Store, tmp_path: Path) -> None:
+    for number in range(TOGETHER + 4):
+        await store_files(store, phantom(tmp_path / str(number), 1))
+    await told.due()
+    institution = told.await_answers()
+    institution.error = Unavailable("The institution does not answer.")
+    institution.go.set()
+    async with asyncio.timeout(60), told.running():
+        while institution.refused < TOGETHER + 2:
+            await asyncio.sleep(0.02)
+        seen = institution.refused
+        institution.most_after_a_refusal = 0
+        while institution.refused < seen + 2:
+            await asyncio.sleep(0.02)
+        assert institution.most_after_a_refusal == 1
+        institution.error = None
+        await told.due()
+        while (await told.outbox.state()).waiting:
+            await asyncio.sleep(0.02)
+    assert len(institution.heard) == TOGETHER + 4
+
+
+async def test_one_study_that_is_refused_slows_nobody(told: Told, store: Store, tmp_path: Path) -> None:
+    await store_files(store, phantom(tmp_path, 1))
+    await told.due()
+    told.institution.error = Conflict("This study belongs to another patient at this institution.")
+    assert await told.sender.once()
+    assert not told.sender._down
 
 
 @pytest.mark.parametrize(
