@@ -40,6 +40,10 @@ class FrameFacts(msgspec.Struct, frozen=True):
     phase: tuple[str, ...]
 
 
+_FLOAT_PADDING = {"float": (0x00280122, 0x00280124), "double": (0x00280123, 0x00280125)}
+"""Padding value and range limit of Float and Double Float Pixel Data."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """What the whole object says and every frame needs."""
 
@@ -245,8 +249,15 @@ def _us_spacing(data: Dataset) -> tuple[float, float] | None:
     return pairs.pop() if len(pairs) == 1 else None
 
 
-def _padding(data: Dataset, pixel_format: PixelFormat) -> tuple[int, int] | None:
-    """PS3.3 C.7.5.1.1.2, brought to the sign of the pixels whatever VR it was written with."""
+def _padding(data: Dataset, pixel_format: PixelFormat) -> tuple[int | float, int | float] | None:
+    """PS3.3 C.7.5.1.1.2, brought to the sign of the pixels whatever VR it was written with; C.7.6.24 and .25
+    for float pixels."""
+    if pixel_format.kind in _FLOAT_PADDING:
+        ends = [elements.number(data, tag) for tag in _FLOAT_PADDING[pixel_format.kind]]
+        if ends[0] is None:
+            return None
+        other = ends[0] if ends[1] is None else ends[1]
+        return (min(ends[0], other), max(ends[0], other))
     value, limit = elements.integer(data, 0x00280120), elements.integer(data, 0x00280121)
     if value is None or pixel_format.color or pixel_format.kind != "integer":
         return None
@@ -266,7 +277,7 @@ def _display(
     rescale: tuple[Dataset, ...],
     voi: tuple[Dataset, ...],
     context: Context,
-    padding: tuple[int, int] | None,
+    padding: tuple[int | float, int | float] | None,
     invert: bool,
 ) -> FrameDisplay:
     modality = _modality(top, rescale, context)

@@ -98,9 +98,8 @@ def render_reference(
     if values.ndim == 3:
         return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)
     level = _grey(values, display, window, voi_lut_index)
-    if display.padding is not None and np.issubdtype(values.dtype, np.integer):
-        low, high = display.padding
-        level[(values >= low) & (values <= high)] = 0
+    if display.padding is not None:
+        level[is_padding(values, display.padding)] = 0
     return level
 
 
@@ -147,13 +146,19 @@ def _format_range(display: FrameDisplay, pixel_format: PixelFormat) -> tuple[flo
     return min(ends) + display.modality.intercept, max(ends) + display.modality.intercept
 
 
+def is_padding(values: Array, padding: tuple[int | float, int | float]) -> Array:
+    """Where stored values are no image: within the range, ends included."""
+    low, high = padding
+    found: Array = (values >= low) & (values <= high)
+    return found
+
+
 def value_range(values: Array, display: FrameDisplay) -> tuple[float, float] | None:
     """Least and greatest modality value of a frame without its padding; None when all is padding or color."""
     if values.ndim != 2:
         return None
-    if display.padding is not None and values.dtype.kind in "iu":
-        low, high = display.padding
-        values = values[(values < low) | (values > high)]
+    if display.padding is not None:
+        values = values[~is_padding(values, display.padding)]
     modality = modality_values(values, display)
     modality = modality[np.isfinite(modality)]
     return (float(modality.min()), float(modality.max())) if modality.size else None
@@ -197,9 +202,8 @@ def _statistics(values: Array, display: FrameDisplay) -> Window | None:
     """From the first to the last half percent of the image's values."""
     if values.ndim != 2:
         return None
-    if display.padding is not None and values.dtype.kind in "iu":
-        low, high = display.padding
-        values = values[(values < low) | (values > high)]
+    if display.padding is not None:
+        values = values[~is_padding(values, display.padding)]
     flat = values.reshape(-1)
     flat = flat[:: max(flat.size // _STATISTICS_SAMPLES, 1)]
     modality = modality_values(flat, display)

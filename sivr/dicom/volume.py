@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from sivr.dicom.facts import normal_of
-from sivr.dicom.presentation import lut_values, modality_values
+from sivr.dicom.presentation import is_padding, lut_values, modality_values
 from sivr.errors import Invalid
 from sivr.model.pixels import FrameDisplay, FramePlane, PixelFormat
 from sivr.model.studies import Frame, FrameAddress, InstanceHeader, Stack, VolumeGrid, VoxelScale
@@ -81,10 +81,6 @@ def stack(headers: Sequence[InstanceHeader]) -> Stack:
             # De-identification often drops the UID; a series has but one frame of reference (PS3.3 A.1.2.5).
             warnings.append("The frames do not name their Frame of Reference; one for all is assumed.")
         volume = _grid(frames, index, warnings)
-        if ordered[0].header.pixel_format and _photometric(ordered[0]) == "MONOCHROME1":
-            warnings.append(
-                "The series is MONOCHROME1, which PS3.3 C.11.23.1 leaves out; it is inverted in 2D only."
-            )
     except _Refused as reason:
         why = str(reason)
     return Stack(tuple(item.address for item in ordered), volume, why, tuple(warnings))
@@ -117,10 +113,6 @@ def _placed(headers: Sequence[InstanceHeader], warnings: list[str]) -> list[_Pla
 def _nothing(headers: Sequence[InstanceHeader]) -> str:
     reasons = {header.not_renderable for header in headers if header.not_renderable}
     return reasons.pop() if len(reasons) == 1 else "No instance of the series can be shown."
-
-
-def _photometric(item: _Placed) -> str:
-    return "" if item.header.pixel_format is None else item.header.pixel_format.photometric_interpretation
 
 
 def _groups(placed: Sequence[_Placed]) -> list[list[_Placed]]:
@@ -415,7 +407,7 @@ def volume_values(
             intercept=first.intercept,
             units=units,
             stored=True,
-            padding_value=None if limits is None else limits[0],
+            padding_value=None if limits is None else int(limits[0]),
         )
     if value_range is None:
         if range_needed(headers, ordered):
@@ -457,14 +449,12 @@ def frame_voxels(scale: VoxelScale, header: InstanceHeader, frame: int, values: 
     if scale.stored:
         voxels = values.astype(dtype, copy=False)
         if low_high is not None and low_high[0] != low_high[1] and scale.padding_value is not None:
-            voxels = np.where(
-                (values >= low_high[0]) & (values <= low_high[1]), dtype.type(scale.padding_value), voxels
-            )
+            voxels = np.where(is_padding(values, low_high), dtype.type(scale.padding_value), voxels)
         return voxels
     scaled = (modality_values(values, display).astype(np.float64) - scale.intercept) / scale.slope
     voxels = np.clip(np.rint(np.nan_to_num(scaled, nan=-32767.0)), -32767, 32767).astype(dtype)
-    if low_high is not None and scale.padding_value is not None and values.dtype.kind in "iu":
-        voxels[(values >= low_high[0]) & (values <= low_high[1])] = scale.padding_value
+    if low_high is not None and scale.padding_value is not None:
+        voxels[is_padding(values, low_high)] = scale.padding_value
     return voxels
 
 

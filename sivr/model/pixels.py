@@ -70,8 +70,9 @@ class FrameDisplay(msgspec.Struct, frozen=True):
     modality: Modality = Modality()
     windows: tuple[Window, ...] = ()
     voi_luts: tuple[Lut, ...] = ()
-    padding: tuple[int, int] | None = None
-    """Inclusive range of stored values that are not image (Pixel Padding Value and Range Limit)."""
+    padding: tuple[int | float, int | float] | None = None
+    """Inclusive range of stored values that are not image (Pixel Padding Value and Range Limit, or their
+    float and double kin)."""
     invert: bool = False
     """MONOCHROME1 or Presentation LUT Shape INVERSE."""
 

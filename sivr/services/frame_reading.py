@@ -107,15 +107,23 @@ class FrameReader:
         return decoded
 
 
+class Unread(str):
+    """A sentence why there are no values at present; the object itself may be sound."""
+
+    __slots__ = ()
+
+
 def guarded(work: Callable[[], Array]) -> Array | str:
     """What ``work`` returns, or one sentence why it cannot: a broken frame must not stop the others."""
     try:
         return work()
-    except SivrError as error:
+    except Invalid as error:
         return error.message
-    except OSError:
+    except SivrError as error:
+        return Unread(error.message)
+    except (OSError, MemoryError):
         log.exception("a stored object cannot be read")
-        return "The stored object cannot be read."
+        return Unread("The stored object cannot be read at present; please ask again.")
     except Exception:
         log.exception("decoding failed")
         return "This frame cannot be decoded."

@@ -20,13 +20,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sivr.dicom.pixels import modality_values
+from sivr.dicom.presentation import value_range
 from sivr.dicom.volume import volume_values
-from sivr.errors import Exhausted, Invalid, NotFound, SivrError
+from sivr.errors import Exhausted, Invalid, NotFound, SivrError, Unavailable
 from sivr.gl.source import VolumeSource
 from sivr.model.studies import VoxelScale
 from sivr.services.decoding import DecodePool, Unit
-from sivr.services.frame_reading import Found, FrameReader
+from sivr.services.frame_reading import Found, FrameReader, Unread
 from sivr.services.open_series import COARSE_STEP, Array, OpenSeries, Progress, State
 from sivr.services.pixel_memory import PixelMemory
 from sivr.services.segments import Segment, remove_leftovers
@@ -133,12 +133,17 @@ class SeriesLoader:
 
     async def _open(self, key: tuple[str, str], known: OpenSeries | None) -> OpenSeries:
         revision = await self._index.revision(key[0])
+        if known is not None and known.retired:
+            # While we waited somebody closed it: its memory is gone for good.
+            known = None
         if known is not None and known.revision == revision:
             known.checked = time.monotonic()
             self._series[key] = known
             self._series.move_to_end(key)
             return known
         stored = await self._index.headers(*key)
+        if known is not None and known.retired:
+            known = None
         if not stored:
             self._retire(key)
             raise NotFound("There is no such series here.")
@@ -152,7 +157,7 @@ class SeriesLoader:
         series.checked, series.revision = time.monotonic(), revision
         if known is not None:
             series.center = min(known.center, max(0, series.total - 1))
-            self._retire(key)
+        self._retire(key)
         self._series[key] = series
         self._close_idle_records()
         return series
@@ -236,7 +241,10 @@ class SeriesLoader:
             segment, scale = series.segment, series.scale
             if segment is None or scale is None:
                 raise Exhausted(series.no_segment or "The server has no memory for this volume at present.")
+            begun = time.monotonic()
             while True:
+                if series.unread_at > begun:
+                    raise Unavailable(series.unread, {"retry_after_s": int(RETRY_S)})
                 waiting = series.progress
                 ready = segment.ready != 0
                 if ready.all() or (coarse and ready[::COARSE_STEP].all()):
@@ -359,10 +367,9 @@ class SeriesLoader:
             except Invalid:
                 continue
             stored, number = series.header_of(position)
-            shown = await asyncio.to_thread(modality_values, values, stored.header.frames[number].display)
-            finite = shown[np.isfinite(shown)]
-            if finite.size:
-                low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+            ends = await asyncio.to_thread(value_range, values, stored.header.frames[number].display)
+            if ends is not None:
+                low, high = min(low, ends[0]), max(high, ends[1])
         if low > high:
             raise Invalid("No frame of this series can be decoded.")
         return volume_values(series.headers, series.stack, (low, high))
@@ -417,6 +424,11 @@ class SeriesLoader:
         for position, values in found.items():
             future = series.in_flight.pop(position, None)
             k = series.slice_of_frame.get(position)
+            if isinstance(values, Unread):
+                self._rest(series, values)
+                if future is not None and not future.done():
+                    future.set_exception(Unavailable(values, {"retry_after_s": int(RETRY_S)}))
+                continue
             if isinstance(values, str):
                 series.errors[position] = values
                 if k is not None:
@@ -432,6 +444,11 @@ class SeriesLoader:
             if future is not None and not future.done():
                 future.set_result(values)
         series.note_progress()
+
+    def _rest(self, series: OpenSeries, reason: str) -> None:
+        """Fetch nothing ahead for a while: what could not be read now may be readable then."""
+        series.unread, series.unread_at = str(reason), time.monotonic()
+        asyncio.get_running_loop().call_later(RETRY_S, self._pool.wake)
 
     # What nobody waits for yet
 
@@ -449,6 +466,8 @@ class SeriesLoader:
 
     def _units(self, series: OpenSeries, most: int) -> list[Unit[Any]]:
         coming = series.direct and series.segment is None and not series.no_segment
+        if series.unread_at and time.monotonic() - series.unread_at < RETRY_S:
+            return []
         if coming or series.segment_task is not None:
             # Everything will have its place in the segment; until that is there nothing is fetched ahead.
             return []
@@ -498,7 +517,8 @@ class SeriesLoader:
     def _slice_made(self, series: OpenSeries, k: int, segment: Segment, found: Found) -> None:
         series.slices_in_flight.discard(k)
         self._deliver(series, found)
-        if series.segment is segment and not segment.ready[k]:
+        transient = any(isinstance(values, Unread) for values in found.values())
+        if series.segment is segment and not segment.ready[k] and not transient:
             _fill_broken(series, k)
             series.note_progress()
 

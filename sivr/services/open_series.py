@@ -56,7 +56,9 @@ class OpenSeries:
         self.needs_range = grid is not None and range_needed(self.headers, self.stack)
         if grid is not None and not self.needs_range:
             self.scale = volume_values(self.headers, self.stack)
-        self.direct = bool(grid and self.scale and self.scale.stored and not grid.weights)
+        self.direct = bool(
+            grid and self.scale and self.scale.stored and not grid.weights and not self._pads_by_range()
+        )
         """Whether voxels are the stored values of frames, so that one copy serves slices and volumes."""
         self.slice_of_frame = (
             {frame: k for k, frame in enumerate(grid.frame_of_slice)} if grid and self.direct else {}
@@ -81,8 +83,19 @@ class OpenSeries:
         self.waiters: dict[int, int] = {}
         self.slices_in_flight: set[int] = set()
         self.errors: dict[int, str] = {}
+        self.unread = ""
+        """Why the latest reading came to nothing although nothing is known to be wrong with the object."""
+        self.unread_at = 0.0
         self.default_window: Window | None = None
         self.progress = asyncio.Event()
+
+    def _pads_by_range(self) -> bool:
+        """Whether several stored values mean padding: a volume knows one, so that its voxels are others."""
+        return any(
+            frame.display.padding is not None and frame.display.padding[0] != frame.display.padding[1]
+            for header in self.headers
+            for frame in header.frames
+        )
 
     @property
     def total(self) -> int:

@@ -42,6 +42,8 @@ def shown(header: InstanceHeader, number: int, values: Array, window: Window | N
         pixels: Pixels = render_reference(values, display, window)
     else:
         pixels = np.empty(values.shape, np.uint8)
+        # The memory of a volume may hold them in a wider type than the file.
+        values = values.astype(stored_dtype(form), copy=False)
         lookup(values, _table(display, form, window), pixels)
     return np.bitwise_not(pixels) if invert else pixels
 

@@ -209,7 +209,11 @@ class VolumeService:
             media_type=media_type,
             width=rendered.pixels.shape[1],
             height=rendered.pixels.shape[0],
-            lossless=codec.is_lossless(media_type, color, given.quality) and not given.draft,
+            # Means of voxels and missing slices are no picture of all that is stored.
+            lossless=codec.is_lossless(media_type, color, given.quality)
+            and not given.draft
+            and rendered.reduced == (1, 1, 1)
+            and not _broken(series),
             complete=rendered.complete,
             timing_ms=timing,
             quality=given.quality or codec.JPEG_QUALITY,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import pydicom
 import pytest
 
 from sivr.dicom.phantom import phantom_values, write_phantom
-from sivr.errors import Exhausted, Invalid, NotFound
+from sivr.errors import Exhausted, Invalid, NotFound, Unavailable
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import COARSE_STEP, OpenSeries
 from sivr.services.segments import FOLDER
+from sivr.services.slices import shown
 from sivr.store.blobs import Blobs
 from sivr.store.index import StoredInstance
 from tests.services.stored import Store, store_files
@@ -285,3 +287,145 @@ async def test_objects_that_can_only_be_read_whole_are_read_once(
         async with found.volume(series, coarse=False):
             pass
         assert opened_files == 1
+
+
+class Hiccup:
+    """Blobs on a disk that fails for a while."""
+
+    def __init__(self, blobs: Blobs, sha256: str) -> None:
+        self._blobs = blobs
+        self._sha256 = sha256
+        self.failing = True
+
+    def read(self, sha256: str, offset: int, length: int) -> bytes:
+        if self.failing and sha256 == self._sha256:
+            raise OSError(5, "Input/output error")
+        return self._blobs.read(sha256, offset, length)
+
+
+async def test_a_disk_that_fails_for_a_while_breaks_nothing_for_good(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sivr.services.loading.RETRY_S", 0.2)
+    stored = await store_files(store, write_phantom(tmp_path / "in", "letter", SHAPE))
+    truth = phantom_values("letter", SHAPE)
+    disk = Hiccup(store.blobs, stored[11].sha256)
+    async with loader(store, blobs=disk) as found:  # type: ignore[arg-type]
+        series = await opened(found, stored)
+        with pytest.raises(Unavailable):
+            await found.frame(series, 11)
+        with pytest.raises(Unavailable):
+            async with found.volume(series, coarse=False):
+                pass
+        assert not found.progress(series).broken
+        assert found.progress(series).state == "loading"
+        disk.failing = False
+        async with found.volume(series, coarse=False):
+            assert series.segment is not None and series.scale is not None
+            voxels = series.segment.voxels * series.scale.slope + series.scale.intercept
+            assert (voxels == truth).all()
+        assert (
+            await found.frame(series, 11) * series.scale.slope + series.scale.intercept == truth[11]
+        ).all()
+
+
+def rewritten(
+    folder: Path, paths: Sequence[Path], change: Callable[[pydicom.Dataset, int], None]
+) -> list[Path]:
+    """Copies of files, changed by pydicom."""
+    folder.mkdir()
+    found = []
+    for number, path in enumerate(paths):
+        data = pydicom.dcmread(path)
+        change(data, number)
+        data.save_as(folder / path.name, enforce_file_format=True)
+        found.append(folder / path.name)
+    return found
+
+
+async def test_signed_bytes_are_shown_from_the_volume_too(store: Store, tmp_path: Path) -> None:
+    values = np.linspace(-120, 120, 64 * 48).reshape(64, 48).astype(np.int8)
+
+    def change(data: pydicom.Dataset, number: int) -> None:
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 1
+        data.RescaleIntercept, data.WindowCenter, data.WindowWidth = 0, 0, 256
+        data.add_new(0x7FE00010, "OB", values.tobytes())
+
+    paths = rewritten(tmp_path / "out", write_phantom(tmp_path / "in", "ramp", (5, 64, 48)), change)
+    stored = await store_files(store, paths)
+    async with loader(store) as found:
+        series = await opened(found, stored)
+        alone = shown(stored[2].header, 0, await found.frame(series, 2), None, invert=False)
+        await loaded(found, series)
+        assert series.segment is not None and series.segment.ready.all()
+        again = shown(stored[2].header, 0, await found.frame(series, 2), None, invert=False)
+        assert np.array_equal(alone, again)
+        assert np.abs(alone.astype(int) - (values.astype(int) + 128)).max() <= 1
+
+
+async def test_a_range_of_padding_is_padding_in_the_volume(store: Store, tmp_path: Path) -> None:
+    def change(data: pydicom.Dataset, number: int) -> None:
+        values = np.full((64, 48), 1000 + number, np.uint16)
+        values[:8] = 4000 + np.arange(48)
+        data.PixelRepresentation = 0
+        data.add_new(0x00280120, "US", 4000)
+        data.add_new(0x00280121, "US", 4095)
+        data.add_new(0x7FE00010, "OW", values.tobytes())
+
+    paths = rewritten(tmp_path / "out", write_phantom(tmp_path / "in", "ramp", (5, 64, 48)), change)
+    stored = await store_files(store, paths)
+    async with loader(store) as found:
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=False) as source:
+            assert source.padding_value == 4000
+            assert series.segment is not None
+            assert (series.segment.voxels[:, :8] == 4000).all()
+            assert (series.segment.voxels[3, 8:] == 1003).all()
+
+
+async def test_float_padding_is_not_part_of_the_range(store: Store, tmp_path: Path) -> None:
+    lowest = float(np.finfo(np.float32).min)
+
+    def change(data: pydicom.Dataset, number: int) -> None:
+        values = np.linspace(-5, 5, 64 * 48).reshape(64, 48).astype(np.float32)
+        values[:8] = lowest
+        del data.PixelData
+        for name in ("PixelRepresentation", "BitsStored", "HighBit", "RescaleSlope", "RescaleIntercept"):
+            if name in data:
+                delattr(data, name)
+        data.BitsAllocated = 32
+        data.add_new(0x00280122, "FL", lowest)
+        data.add_new(0x7FE00008, "OF", values.tobytes())
+
+    paths = rewritten(tmp_path / "out", write_phantom(tmp_path / "in", "ramp", (4, 64, 48)), change)
+    stored = await store_files(store, paths)
+    async with loader(store) as found:
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=False) as source:
+            assert series.segment is not None and source.padding_value is not None
+            values = series.segment.voxels * source.slope + source.intercept
+            assert (series.segment.voxels[:, :8] == source.padding_value).all()
+            truth = np.linspace(-5, 5, 64 * 48).reshape(64, 48)[8:]
+            assert np.abs(values[:, 8:] - truth).max() < 0.001
+        pixels = shown(stored[0].header, 0, await found.frame(series, 0), None, invert=False)
+        assert not pixels[:8].any() and pixels[-1, -1] > 200
+
+
+async def test_a_record_that_was_closed_stays_closed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sivr.services.loading.REVALIDATE_S", 0.0)
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", (4, 16, 16)))
+    async with loader(store) as found:
+        series = await opened(found, stored)
+        key = (series.study_uid, series.series_uid)
+        again = asyncio.create_task(found.open(*key))
+        await asyncio.sleep(0)
+        # Too many others were opened while the database was asked.
+        found._retire(key)
+        fresh = await again
+        assert not fresh.retired and fresh is not series
+        async with found.volume(fresh, coarse=False) as source:
+            assert source.shape == (4, 16, 16)
+        await found.frame(fresh, 0)
+        assert fresh.segment is not None
