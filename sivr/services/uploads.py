@@ -44,6 +44,7 @@ class _Reception:
         self.sender: asyncio.Task[object] | None = asyncio.current_task()
         self.judging: asyncio.Task[FileResult] | None = None
         self.over = asyncio.Event()
+        self.replaced = False
         self.canceled = False
         self.part: Part | None = None
 
@@ -96,7 +97,8 @@ class UploadService:
 
         What arrived before a broken connection stays for the next attempt. ``length`` is that of the body and
         ``total`` the whole size, where the sender tells them. Without ``offset`` the file begins anew. Raises
-        Conflict with the right offset, TooLarge, Exhausted, NotFound.
+        Conflict with the right offset, when the file is sent again meanwhile, and when another one has its id
+        already; TooLarge, Exhausted, NotFound.
         """
         if self._owners.get(upload_id) != actor.id:
             self._owners[(await self._own(upload_id, actor)).id] = actor.id
@@ -111,6 +113,7 @@ class UploadService:
         try:
             upload, known = await self._uploads.find(upload_id, file_id)
             if known is not None:
+                _require_same(known, length if total is None and offset is None else total)
                 return known
             if upload.canceled or mine.canceled:
                 raise Conflict("This upload was canceled.")
@@ -122,6 +125,17 @@ class UploadService:
             mine.judging = asyncio.create_task(self._conclude(upload, file_id, name, path, digest, by, mine))
             # The file is complete: what becomes of it no longer depends on its sender.
             result = await asyncio.shield(mine.judging)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            # A sender who is gone is canceled too, and needs no answer.
+            if not mine.replaced or task is None or task.uncancel():
+                raise
+            if mine.canceled:
+                raise Conflict("This upload was canceled.") from None
+            raise Conflict(
+                "This file is being sent again over another connection, which goes on with it.",
+                {"reason": "replaced"},
+            ) from None
         finally:
             if mine.judging is None or mine.judging.done():
                 self._leave(key, mine)
@@ -180,7 +194,8 @@ class UploadService:
     async def _end(self, older: _Reception) -> None:
         """The newest sender of a file wins: an older one hangs on a line that is gone. A file that has
         arrived is judged to the end."""
-        if older.judging is None and older.sender is not None:
+        if older.judging is None and older.sender is not None and not older.replaced:
+            older.replaced = True
             older.sender.cancel()
         await older.over.wait()
 
@@ -275,3 +290,12 @@ class UploadService:
         if result.status != "stored":
             await asyncio.to_thread(path.unlink, True)
         return result
+
+
+def _require_same(known: FileResult, size_bytes: int | None) -> None:
+    """Raise Conflict for a file that cannot be the one whose result is known."""
+    if size_bytes is not None and size_bytes != known.size_bytes:
+        raise Conflict(
+            f"Another file of {known.size_bytes} bytes was sent under this id; please choose a new one.",
+            {"reason": "other_file"},
+        )

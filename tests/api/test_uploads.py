@@ -102,6 +102,51 @@ async def test_a_sender_who_never_hears_the_answer(place: Place, tmp_path: Path)
     assert state["studies"][0]["instances"] == 20
 
 
+async def test_many_senders_of_one_file_all_get_an_answer(place: Place, tmp_path: Path) -> None:
+    body = phantom(tmp_path, 3, 512)[0].read_bytes()
+    upload = await place.upload()
+    many = (place.ask("PUT", f"{upload}/files/f", data=body) for _ in range(10))
+    answers = await asyncio.gather(*many)
+    assert {status for status, _, _ in answers} <= {200, 409}
+    assert "stored" in [answer["status"] for status, _, answer in answers if status == 200]
+    for status, _, answer in answers:
+        if status == 409:
+            assert answer["reason"] == "replaced"
+            assert "sent again" in answer["detail"] and answer["detail"].endswith(".")
+    # Whoever was there first, a slow one hears of the one who came later.
+    reader, writer = await place.line()
+    writer.write(place.head("PUT", f"{upload}/files/g", Content_Length=str(len(body))) + body[:1000])
+    await writer.drain()
+    while not place.ingest.uploads._receptions:
+        await asyncio.sleep(0.01)
+    status, _, _ = await place.ask("PUT", f"{upload}/files/g", data=body)
+    assert status == 200
+    writer.write(body[1000:])
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 409 ")
+    writer.transport.abort()
+
+
+async def test_a_files_id_stays_with_its_bytes(place: Place, tmp_path: Path) -> None:
+    first, second = (path.read_bytes() for path in (phantom(tmp_path, 1)[0], phantom(tmp_path, 1, 32)[0]))
+    path = f"{await place.upload()}/files/f"
+    _, _, result = await place.ask("PUT", path, data=first)
+    for options in (
+        {"data": second},
+        {"data": second, "headers": {"Upload-Length": str(len(second))}},
+        {"data": b"", "headers": {"Upload-Offset": str(len(first)), "Upload-Length": str(len(second))}},
+    ):
+        status, _, problem = await place.ask("PUT", path, **options)
+        assert (status, problem["reason"]) == (409, "other_file")
+        assert problem["detail"].endswith(".")
+    for options in (
+        {"data": first},
+        {"data": b"", "headers": {"Upload-Offset": str(len(first)), "Upload-Length": str(len(first))}},
+    ):
+        status, _, again = await place.ask("PUT", path, **options)
+        assert (status, again) == (200, result)
+
+
 async def test_slow_senders(tmp_path: Path) -> None:
     async with running_place(tmp_path, idle_s=0.3) as place:
         upload = await place.upload()
