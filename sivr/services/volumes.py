@@ -14,6 +14,7 @@ from sivr import codec
 from sivr.errors import Invalid
 from sivr.gl.farm import Rendered, RenderFarm
 from sivr.gl.source import VolumeSource
+from sivr.model.cameras import SIDES, basis
 from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
@@ -28,16 +29,6 @@ DEFAULT_SIDE = 512
 URGENT, PATIENT = 0, 1
 """Queue priorities: what somebody moves goes before what somebody can wait for."""
 
-_SIDES: dict[str, tuple[Vector, Vector]] = {
-    "a": ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)),
-    "p": ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-    "r": ((-1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
-    "l": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
-    "h": ((0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
-    "f": ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0)),
-}
-"""PS3.18 8.3.5.3: on which side of the patient the camera is (LPS), and what is up in the picture."""
-
 Box = npt.NDArray[np.float64]
 
 
@@ -46,7 +37,7 @@ def viewpoint_of(given: Parameters, grid: VolumeGrid) -> Viewpoint:
     box = volume_box(grid)
     center = (box.min(axis=0) + box.max(axis=0)) / 2
     distance = float(np.linalg.norm(np.ptp(box, axis=0)))
-    toward, up = _SIDES[given.orientation or "a"]
+    toward, up = SIDES[given.orientation or "a"]
     look_at = np.asarray(given.viewpointlookat if given.viewpointlookat is not None else center, dtype=float)
     position = look_at + distance * np.asarray(toward)
     if given.viewpointposition is not None:
@@ -59,10 +50,8 @@ def viewpoint_of(given: Parameters, grid: VolumeGrid) -> Viewpoint:
         if given.viewpointup is not None:
             raise Invalid("The parameter viewpointup must not be parallel to the viewing direction.")
         upward = np.asarray((0.0, -1.0, 0.0))
-    right = np.cross(upward, direction)
-    right /= np.linalg.norm(right)
-    true_up = np.cross(direction, right)
-    true_up /= np.linalg.norm(true_up)
+    camera = Viewpoint(_vector(position), _vector(look_at), _vector(upward))
+    right, true_up, _ = (np.asarray(axis) for axis in basis(camera))
     shift = given.pan[0] * right + given.pan[1] * true_up
     return Viewpoint(_vector(position + shift), _vector(look_at + shift), _vector(true_up))
 
@@ -84,10 +73,7 @@ def whole_height_mm(grid: VolumeGrid) -> float:
 def fitting_height_mm(grid: VolumeGrid, viewpoint: Viewpoint, aspect: float) -> float:
     """The least height at which the volume fits into a picture seen from this viewpoint."""
     box = volume_box(grid) - np.asarray(viewpoint.look_at)
-    direction = np.asarray(viewpoint.position) - np.asarray(viewpoint.look_at)
-    up = np.asarray(viewpoint.up)
-    right = np.cross(up, direction)
-    right /= np.linalg.norm(right)
+    right, up, _ = (np.asarray(axis) for axis in basis(viewpoint))
     high = 2 * float(np.abs(box @ up).max())
     wide = 2 * float(np.abs(box @ right).max())
     return max(high, wide / aspect, 1e-3)
