@@ -4,8 +4,10 @@ A token is replaced when it is used. Using a replaced token again means that two
 perhaps a thief, so the family ends and both must log in. One case is innocent: two tabs renew at the same
 moment, or the answer with the new token got lost on a bad line and the browser asks again. Therefore the
 immediate predecessor of the newest generation is still good for ``grace`` after its replacement and gets a
-sibling of the newest token. Whichever sibling is used first retires the others, so a thief who comes within
-the grace is found at the next renewal at the latest.
+sibling of the newest token. Whichever sibling is used first retires the others, and these have no grace: a
+thief who comes within it is found when the second of the two renews. Then the whole family ends, for nobody
+can tell which of them is the thief. Innocent tabs do not get there: they share one cookie, so that only one
+sibling, the last that was answered, is ever sent.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from sivr.store.users import Account, clear_failures, read_accounts
 
 _MOST_SIBLINGS = 16
 _REPLACED_KEPT = timedelta(days=7)
+_BEYOND_GRACE = timedelta(days=1)
 
 Refusal = Literal["unknown", "expired", "reused", "inactive"]
 
@@ -105,10 +108,13 @@ class Sessions:
                 return "inactive"
             if token.replaced_at is None:
                 generation = token.generation + 1
+                mine, current = refresh_token.c.hash == token_hash, refresh_token.c.replaced_at.is_(None)
+                await connection.execute(refresh_token.update().where(mine).values(replaced_at=moment))
+                # As if its siblings had been replaced long ago.
                 await connection.execute(
                     refresh_token.update()
-                    .where(refresh_token.c.session_id == owner, refresh_token.c.replaced_at.is_(None))
-                    .values(replaced_at=moment)
+                    .where(refresh_token.c.session_id == owner, current)
+                    .values(replaced_at=moment - self._grace - _BEYOND_GRACE)
                 )
             elif await self._is_innocent(connection, token):
                 generation = token.generation + 1
