@@ -263,8 +263,8 @@ class PatientSearch(Body, frozen=True, kw_only=True):
     """A search: a body and not a query string, so that names never stand in URLs or logs."""
 
     query: str = ""
-    """Each word begins some part of the name, whatever its case and diacritics; words with digits may
-    begin the insurance number instead."""
+    """Each word begins some part of the name, whatever its case and diacritics; words with digits, and
+    neighbouring words without their spaces and punctuation, may begin the insurance number instead."""
     birth_date: date | None = None
     insurance_number: str = ""
     """The insurance number begins so."""

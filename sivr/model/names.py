@@ -70,13 +70,34 @@ def name_parts(*names: str) -> set[str]:
 
 def search_words(query: str) -> list[tuple[str, ...]]:
     """The words of a search, each with the spellings to look for; at most eight, the rest is ignored."""
-    words = [word for word in _BETWEEN.split(_APOSTROPHES.sub("", _plain(query))) if word]
-    return [spellings(word) for word in dict.fromkeys(words)][:_MOST_WORDS]
+    return [spellings(word) for word in dict.fromkeys(_words(query))][:_MOST_WORDS]
+
+
+def number_readings(query: str) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Every way to read neighbouring words as one insurance number: the number, and the other words.
+
+    Hyphens and spaces separate names but are nothing in numbers: "Ana DEMO-4" may mean DEMO4 of Ana. Without
+    digits only the whole search is read so.
+    """
+    words = _words(query)[:_MOST_WORDS]
+    readings: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for start in range(len(words)):
+        for stop in range(start + 1, len(words) + 1):
+            number = folded_number("".join(words[start:stop]))
+            whole = stop - start == len(words)
+            if number and (whole or (stop - start > 1 and any(letter.isdigit() for letter in number))):
+                others = dict.fromkeys(words[:start] + words[stop:])
+                readings[(number, *others)] = [spellings(word) for word in others]
+    return [(key[0], others) for key, others in readings.items()]
 
 
 def folded_number(number: str) -> str:
     """An insurance number without its spaces and punctuation, upper case."""
     return _BETWEEN.sub("", unicodedata.normalize("NFKC", number)).upper()
+
+
+def _words(query: str) -> list[str]:
+    return [word for word in _BETWEEN.split(_APOSTROPHES.sub("", _plain(query))) if word]
 
 
 def _plain(text: str) -> str:

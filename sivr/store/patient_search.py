@@ -3,6 +3,9 @@
 Each word of a search is a range of the index of name parts. A rare word is looked up first and the others are
 checked for what it found; when every word is frequent, walking the records in the order of the answer finds a
 page soon. Which of the two is known from counts that stop early.
+
+Neighbouring words may also be one insurance number with its hyphens and spaces: a range of the index of numbers
+that is empty for most searches.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sivr.model.directory import PatientSearch
-from sivr.model.names import folded_number, search_words
+from sivr.model.names import folded_number, number_readings, search_words
 from sivr.store.schema.toplevel import patient, patient_name
 
 COUNTED = 10_000
@@ -67,7 +70,10 @@ async def find_rows(
     if unusable:
         # Only punctuation was typed: nothing begins so.
         return [], 0
-    matching = await _matching(connection, words, facts)
+    numbered = await _numbered(connection, search.query, facts)
+    matching: Any = await _matching(connection, words, facts)
+    if numbered:
+        matching = sa.union(matching, *(sa.select(patient.c.id).where(one) for one in numbered))
     total = (
         await connection.scalar(sa.select(sa.func.count()).select_from(matching.limit(COUNTED).subquery()))
         or 0
@@ -83,8 +89,18 @@ async def find_rows(
     if total < COUNTED:
         page = page.where(patient.c.id.in_(matching))
     else:
-        page = page.where(*facts, *(word.holds() for word in words))
+        page = page.where(sa.or_(sa.and_(sa.true(), *facts, *(word.holds() for word in words)), *numbered))
     return (await connection.execute(page)).all(), total
+
+
+async def _numbered(connection: AsyncConnection, query: str, facts: list[_Condition]) -> list[_Condition]:
+    """Readings of the search as an insurance number with which some record's number begins."""
+    found: list[_Condition] = []
+    for number, others in number_readings(query):
+        begins = _begins(patient.c.insurance_folded, number)
+        if await connection.scalar(sa.select(patient.c.id).where(begins).limit(1)):
+            found.append(sa.and_(begins, *facts, *(_word(one).holds() for one in others)))
+    return found
 
 
 async def _matching(

@@ -100,6 +100,36 @@ async def test_search_by_number_and_birth_date(patients: Patients) -> None:
     assert await names(patients, "iva", birth_date=day) == []
 
 
+@pytest.mark.parametrize("number", ["DEMO-4", "demo 4", "DEMO4", "D.E-M/O 4"])
+async def test_a_number_is_found_however_it_is_written(patients: Patients, number: str) -> None:
+    await add(patients, "Müller", "Jürgen", insurance_number=number, insurance_issuer="A")
+    await add(patients, "Horvat", "Ana", insurance_number="12-12-34", insurance_issuer="A")
+    for query in (
+        "DEMO-4",
+        "demo-4",
+        "DEMO 4",
+        "demo4",
+        " De mo-4 ",
+        "DEMO\u20114",
+        "demo-",
+        "dem",
+        "jur DEMO-4",
+    ):
+        assert await names(patients, query) == ["Jürgen Müller"], query
+    for query in ("12-12", "12 12 34", "121234", "12-12-3 ana", "ana 12/12"):
+        assert await names(patients, query) == ["Ana Horvat"], query
+    for query in ("DEMO-5", "EMO-4", "DEMO-4 ana", "12-34", "-"):
+        assert await names(patients, query) == [], query
+
+
+async def test_pages_of_a_frequent_number(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        await add(patients, f"Horvat {number}", insurance_number=f"AB-1-{number}", insurance_issuer="A")
+    monkeypatch.setattr(patient_search, "COUNTED", 3)
+    items, total = await patients.find(PatientSearch(query="ab-1", limit=2, offset=2))
+    assert ([one.family_name for one in items], total) == (["Horvat 2", "Horvat 3"], 3)
+
+
 async def test_pages(patients: Patients) -> None:
     for number in range(7):
         await add(patients, "Horvat", f"Ana {number}")
