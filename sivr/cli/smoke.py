@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import os
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sivr import codec
+from sivr.cli import password
 from sivr.errors import Invalid, SivrError, Unavailable
 from sivr.peers import Answer, Client, Visitor, open_client
 
@@ -49,11 +49,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it: 0 when every step worked, 1 when one failed."""
     if options.password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
+        given = password.from_stdin()
     else:
-        password = os.environ.get("SIVR_PASSWORD") or getpass.getpass(f"Password of {options.login}: ")
+        given = os.environ.get("SIVR_PASSWORD") or password.ask(
+            f"Password of {options.login}: ", "set SIVR_PASSWORD or use --password-stdin"
+        )
     try:
-        asyncio.run(smoke(options.url, options.login, password, options.ca, print, options.wait))
+        asyncio.run(smoke(options.url, options.login, given, options.ca, print, options.wait))
     except StepFailed as error:
         print(f"FAILED {error}", file=sys.stderr)
         return 1
@@ -82,14 +84,14 @@ class _Steps:
 
 
 async def smoke(
-    url: str, login: str, password: str, ca: Path | None, say: Callable[[str], None], wait_s: float = 0.0
+    url: str, login: str, secret: str, ca: Path | None, say: Callable[[str], None], wait_s: float = 0.0
 ) -> None:
     """All steps; raises StepFailed. ``wait_s`` is how long the installation may take to answer at all."""
     steps = _Steps(say)
     async with open_client(ca) as client:
         await _answering(client, url, wait_s)
         visitor = Visitor(client, url)
-        user = await steps.do("log in", visitor.log_in(login, password), lambda one: str(one["name"]))
+        user = await steps.do("log in", visitor.log_in(login, secret), lambda one: str(one["name"]))
         institution = await steps.do(
             "institution", _own_institution(visitor, user), lambda one: f"{one['name']} at {one['url']}"
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
-import sys
 from pathlib import Path
 from typing import cast
 
 from sivr import config
+from sivr.cli import password
 from sivr.errors import Invalid
 from sivr.model.directory import NewInstitution, NewUser
 from sivr.model.people import UserRole
@@ -36,9 +35,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass("Password: ")
-    if getpass.getpass("Again: ") != first:
+        return password.from_stdin()
+    first = password.ask("Password: ", "use --password-stdin")
+    if password.ask("Again: ", "use --password-stdin") != first:
         raise Invalid("The passwords differ.")
     return first
 

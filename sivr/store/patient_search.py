@@ -4,8 +4,8 @@ Each word of a search is a range of the index of name parts. A rare word is look
 checked for what it found; when every word is frequent, walking the records in the order of the answer finds a
 page soon. Which of the two is known from counts that stop early.
 
-Neighbouring words may also be one insurance number with its hyphens and spaces: a range of the index of numbers
-that is empty for most searches.
+Neighbouring words may also be one insurance number with its hyphens and spaces: a range of the index of
+numbers that is empty for most searches.
 """
 
 from __future__ import annotations
