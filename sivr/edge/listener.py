@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sivr.errors import Invalid, Unavailable
 
@@ -21,6 +22,18 @@ SHUTDOWN_S = 10.0
 KEEP_ALIVE_S = 75.0
 MAX_LINE_BYTES = 16 * 1024
 _NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+class _ServerLog(logging.LoggerAdapter[logging.Logger]):
+    """aiohttp's own log, where what strangers send is no error of ours."""
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
+        """As of loggers; what is no HTTP is noted in a line, without what was sent."""
+        if isinstance(exc_info, HttpProcessingError):
+            extra = {"peer": str(args[0]) if args else "", "reason": type(exc_info).__name__}
+            self.logger.info("malformed request", extra=extra)
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **options)
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -89,6 +102,7 @@ async def listen_https(
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_ServerLog(log),
         shutdown_timeout=SHUTDOWN_S,
         handler_cancellation=True,
         keepalive_timeout=KEEP_ALIVE_S,
@@ -112,7 +126,7 @@ async def listen_redirect(host: str, port: int, https_url: str) -> AsyncIterator
     async def redirect(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=308, headers={"Location": https_url + "/"})
 
-    runner = web.ServerRunner(web.Server(redirect, access_log=None))
+    runner = web.ServerRunner(web.Server(redirect, access_log=None, logger=_ServerLog(log)))
     await runner.setup()
     try:
         for one in _bind(host, port):

@@ -53,6 +53,33 @@ async def port(tls_folder: Path) -> AsyncIterator[int]:
         yield found
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["line", "number", "length", "long"],
+)
+async def test_what_is_no_http_is_noted_without_a_traceback(
+    port: int, tls_folder: Path, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_context(tls_folder))
+    try:
+        writer.write(sent)
+        answer = await reader.read()
+    finally:
+        writer.close()
+    assert b"HTTP/1.1 400 " in answer or b"HTTP/1.0 400 " in answer
+    assert not [one.message for one in caplog.records if one.exc_info or one.levelname != "INFO"]
+    # What is no HTTP from its first word on comes from scanners all day, and is not noted.
+    noted = [vars(one)["peer"] for one in caplog.records if one.message == "malformed request"]
+    assert noted == ([] if sent.startswith(b"GARBAGE") else ["127.0.0.1"])
+
+
 async def test_https_answers_with_the_local_authority(port: int, tls_folder: Path) -> None:
     async with aiohttp.ClientSession() as session:
         url = f"https://127.0.0.1:{port}/"
