@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+import aiosqlite
 import asyncpg
 import sqlalchemy as sa
 from alembic.config import Config
@@ -160,7 +161,8 @@ class Database:
             pool["poolclass"] = NullPool
         if self.sqlite_path is not None:
             url = sa.URL.create("sqlite+aiosqlite", database=str(self.sqlite_path))
-            engine = create_async_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, **pool)
+            arguments = {"timeout": _BUSY_TIMEOUT_S, "async_creator_fn": _SqliteConnection.to}
+            engine = create_async_engine(url, connect_args=arguments, **pool)
             sa.event.listen(engine.sync_engine, "connect", _set_pragmas)
             sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
             return engine
@@ -199,6 +201,25 @@ class Database:
                 await connection.run_sync(_run_migrations, self.schema)
         finally:
             await engine.dispose()
+
+
+class _SqliteConnection(aiosqlite.Connection):
+    """A connection that may be stopped twice.
+
+    SQLAlchemy closes the connection of canceled work, and stops it when it is canceled once more meanwhile.
+    The closing then waits for ever for a second stop, which a thread that has ended never answers.
+    """
+
+    @classmethod
+    def to(cls, path: str, **options: Any) -> Self:
+        """A connection to a file, not yet open."""
+        made = cls(lambda: sqlite3.connect(path, **options), 64)
+        # A connection that nobody closed must not keep the process.
+        made._thread.daemon = True
+        return made
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        return super().stop() if self._running else None
 
 
 def metadata_of(schema: SchemaName) -> sa.MetaData:

@@ -27,6 +27,27 @@ async def test_newest_version_equals_the_metadata(database_url: str, schema: Sch
     assert not changed, f"run python -m sivr.store.migrations {schema} WHAT; missing:\n{code}"
 
 
+async def test_work_canceled_twice_leaves_no_task_behind(database_url: str) -> None:
+    async with Database(database_url, "toplevel") as database:
+
+        async def read() -> None:
+            async with database.connect() as connection:
+                await connection.execute(sa.select(sa.func.count()).select_from(session))
+
+        for round in range(30):
+            reading = asyncio.create_task(read())
+            for _ in range(round % 6):
+                await asyncio.sleep(0.0005)
+            for _ in range(2):
+                reading.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait([reading])
+        await read()
+        async with asyncio.timeout(10):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
+
+
 async def test_entering_twice_keeps_the_data(database_url: str) -> None:
     moment = now()
     for _ in range(2):
