@@ -380,11 +380,13 @@ class Compiled:
         binding.initialize_native_asmprinter()
         module = binding.parse_assembly(text)
         module.verify()
+        try:
+            features = binding.get_host_cpu_features().flatten()
+        except RuntimeError:
+            # Not every processor tells; its name is enough then.
+            features = ""
         machine = binding.Target.from_default_triple().create_target_machine(
-            cpu=binding.get_host_cpu_name(),
-            features=binding.get_host_cpu_features().flatten(),
-            opt=3,
-            jit=True,
+            cpu=binding.get_host_cpu_name(), features=features, opt=3, jit=True
         )
         passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=3))
         passes.getModulePassManager().run(module, passes)
