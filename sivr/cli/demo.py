@@ -108,10 +108,12 @@ async def _serve(settings: config.Config, folder: Path) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop.set)
     marker = folder / "demo-data"
-    if not marker.exists():
+    first = not marker.exists()
+    if first:
         _say("Creating demo users ...")
         await _create_users(toplevel)
     _say("Starting web, toplevel, institution and render ...")
+    _say("  (the first start on a machine prepares the drawing code and takes about a minute)")
     async with open_host(settings, config.role_names(settings)):
         work = asyncio.create_task(_fill(settings, folder, marker))
         stopping = asyncio.create_task(stop.wait())
@@ -122,7 +124,7 @@ async def _serve(settings: config.Config, folder: Path) -> None:
                 await work
         else:
             work.result()
-            _greet(web.url, folder)
+            _greet(web.url, folder, first)
             await stopping
         _say("Stopping ...")
     _say("Stopped. The data stays in place; start again whenever you like.")
@@ -216,11 +218,14 @@ async def _upload(visitor: Visitor, patient_id: str) -> None:
         await asyncio.sleep(0.2)
 
 
-def _greet(url: str, folder: Path) -> None:
+def _greet(url: str, folder: Path, first: bool) -> None:
+    # Trying the passwords would count as failures to log in.
+    logins = "The logins:" if first else "The logins as first made (a password may have been changed since):"
     lines = [
         "",
         f"SIVR is running at {url}",
         "",
+        logins,
         *(f"  {login:<6} {password:<16} {name}, {role}" for login, name, password, role in USERS),
         "",
         f"The browser warns once about the certificate, or import {folder / 'ca' / 'ca.pem'} into it.",
