@@ -21,7 +21,7 @@ def services(request: web.Request) -> ToplevelServices:
 
 
 def session_id(request: web.Request) -> str:
-    """The session that the request's access token belongs to; empty where it names none."""
+    """The session that the request's access token belongs to; empty on public routes."""
     found: str = request.get(_SESSION_ID, "")
     return found
 
@@ -38,10 +38,11 @@ def require_own_page(request: web.Request) -> None:
 
 
 async def authenticate(request: web.Request) -> Actor:
-    """The actor of the request's bearer token; raises Unauthenticated."""
+    """The actor of the request's bearer token, whose session goes on; raises Unauthenticated."""
     token = bearer_token(request)
     if token is None:
         raise Unauthenticated("Please log in.")
     claims = services(request).verifier.verify(token)
     request[_SESSION_ID] = str(claims.get("sid", ""))
+    await services(request).sessions.require(request[_SESSION_ID])
     return actor_from_claims(claims)

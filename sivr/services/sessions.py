@@ -115,6 +115,11 @@ class SessionService:
             raise Unauthenticated(_REFUSALS[outcome], {"reason": outcome})
         return self._opened(outcome.session_id, outcome.account, secret)
 
+    async def require(self, session_id: str) -> None:
+        """Refuse an access token whose session was ended after it was signed; raises Unauthenticated."""
+        if not await self._sessions.exists(session_id):
+            raise Unauthenticated(_REFUSALS["unknown"])
+
     async def log_out(self, refresh_token: str, address: str) -> None:
         """End a session; also when it has ended already."""
         await self._sessions.end(secret_hash(refresh_token), address)

@@ -138,6 +138,12 @@ class Sessions:
 
         return await self._database.write(work)
 
+    async def exists(self, session_id: str) -> bool:
+        """Whether a session has not been ended."""
+        async with self._database.connect() as connection:
+            query = sa.select(session.c.id).where(session.c.id == session_id)
+            return await connection.scalar(query) is not None
+
     async def end(self, token_hash: str, address: str) -> None:
         """End the session a token belongs to, if there is one."""
 

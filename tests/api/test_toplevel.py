@@ -193,6 +193,8 @@ async def test_expired_and_foreign_tokens(tmp_path: Path, browser: Browser, phys
     who = Actor(id="x", name="X", roles=("administrator",), institutions=(), toplevel="county")
     for forged in (
         KEY.sign(access_claims(who), -60),
+        KEY.sign(access_claims(who), 300),
+        KEY.sign({**access_claims(who), "sid": "ended"}, 300),
         SigningKey.generate().sign(access_claims(who), 300),
         KEY.sign({**access_claims(who), "aud": "node-1"}, 300),
         KEY.sign({**access_claims(who), "iss": "elsewhere"}, 300),
@@ -276,6 +278,8 @@ async def test_own_data_and_password(client: Client, physician: Browser) -> None
     assert (status, problem["field"]) == (400, "current")
     body["current"] = PHYSICIAN[1]
     assert await physician.ask("PUT", "/me/password", body) == (204, None)
+    assert (await physician.ask("GET", "/me"))[0] == 200
+    assert (await other.ask("GET", "/me"))[0] == 401
     assert (await physician.renew())[0] == 200
     assert (await other.renew())[0] == 401
     assert (await other.ask("POST", "/session", {"login": "ana", "password": PHYSICIAN[1]}))[0] == 401
@@ -306,6 +310,7 @@ async def test_administering_users(administrator: Browser, browser: Browser) -> 
     assert (await administrator.ask("PATCH", path, {"version": 2, "roles": ["root"]}))[0] == 400
     assert (await administrator.ask("PATCH", path, {"version": 2, "password_hash": "x"}))[0] == 400
     assert await administrator.ask("PUT", f"{path}/password", {"new": "second long secret"}) == (204, None)
+    assert (await browser.ask("GET", "/me"))[0] == 401
     assert (await browser.renew())[0] == 401
     await browser.log_in(("marko", "second long secret"))
     status, changed = await administrator.ask("PATCH", path, {"version": 3, "active": False})
