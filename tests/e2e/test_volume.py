@@ -59,6 +59,26 @@ def test_methods_and_presets_change_the_picture(enter: Enter, read_patient: str)
     assert differ(volume, projected) > 1
 
 
+def test_a_projection_of_a_ct_begins_with_a_window_that_fits_it(enter: Enter, read_patient: str) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    user.page.click("[data-tab='3d']")
+    user.page.wait_for_selector(VOLUME, timeout=SLOW_MS)
+    corner = user.page.locator(".corner.br")
+    wanted = {"maximum_ip": "300,1400", "minimum_ip": "-700,600", "average_ip": "0,700"}
+    for method, window in wanted.items():
+        center, width = window.split(",")
+        with user.page.expect_request(re.compile(rf"{method}&.*window={window},linear")):
+            user.page.click("[data-menu=method] summary")
+            user.page.click(f"[data-menu=method] [data-value={method}]")
+        shown = corner.inner_text().replace(",", "").replace("\u2212", "-")
+        assert center in shown
+        assert width in shown
+    with user.page.expect_request(lambda request: "window=0,700" not in request.url):
+        user.page.keyboard.press("0")
+
+
 def test_three_planes_follow_one_point(enter: Enter, read_patient: str) -> None:
     user = enter("ana")
     user.go(f"#/patients/{read_patient}")
@@ -72,6 +92,32 @@ def test_three_planes_follow_one_point(enter: Enter, read_patient: str) -> None:
     user.page.mouse.click(x + 60, y)
     expect(place).not_to_have_text(before)
     assert max(user.picture(".plane-axial canvas")) > 40
+
+
+@pytest.mark.parametrize("menu", ["preset", "method"])
+def test_the_badge_says_preview_when_another_kind_of_picture_is_asked_for(
+    enter: Enter, read_patient: str, menu: str
+) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    user.page.click("[data-tab='3d']")
+    user.page.wait_for_selector(VOLUME, timeout=SLOW_MS)
+    held: list[Route] = []
+    address = re.compile(r"/rendered3d\?")
+    user.page.route(address, lambda route: held.append(route))
+    user.page.click(f"[data-menu={menu}] summary")
+    # In the click's own turn: a moment later, the old picture must not stand under the old badge.
+    kind = user.page.evaluate(
+        """(menu) => {
+          document.querySelector(`[data-menu=${menu}] [aria-checked=false]`).click();
+          return document.querySelector(".pane .quality").dataset.quality;
+        }""",
+        menu,
+    )
+    assert kind == "preview"
+    user.page.unroute(address)
+    expect(user.page.locator(".pane .quality")).to_have_text("lossless", timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize("tab", ["3d", "mpr"])

@@ -2,7 +2,7 @@
 /** A volume: turned by an arcball, zoomed, panned; by rays on the server. */
 import { edgeLetters, times } from "../lib/geometry.js";
 import { number, t } from "../model/language.js";
-import { dragged, ownWindows, parameter } from "../model/windows.js";
+import { dragged, ownWindows, parameter, projectionWindow } from "../model/windows.js";
 import { VolumeCamera } from "../tools/volume-camera.js";
 import { gestures } from "../tools/gestures.js";
 import { viewKey } from "../tools/stack-reader.js";
@@ -19,7 +19,7 @@ export class VolumeView extends RenderedPane {
   tool = "rotate";
   method = "volume_rendered";
   preset = "";
-  /** null: the file's window, or the transfer function as it is. @type {Window | null} */
+  /** null: what fits the method, or the transfer function as it is. @type {Window | null} */
   window = null;
   /** @type {{tl: string[], tr: string[]}} */
   texts = { tl: [], tr: [] };
@@ -39,7 +39,7 @@ export class VolumeView extends RenderedPane {
       tool: () => this.tool,
       shifted: "window",
       begin: (tool) => {
-        this.#grabbed = this.#windowNow();
+        this.#grabbed = this.windowNow;
         this.dataset.grabbed = tool;
       },
       drag: (tool, move) => {
@@ -70,10 +70,15 @@ export class VolumeView extends RenderedPane {
     this.written();
   }
 
+  /** The window to ask for; null leaves it to the server. @returns {Window | null} */
+  get #wanted() {
+    return this.window ?? (this.series ? projectionWindow(this.series, this.method) : null);
+  }
+
   /** @returns {Window} */
-  #windowNow() {
+  get windowNow() {
     const own = this.series ? ownWindows(this.series)[0] : null;
-    return this.window ?? own ?? { center: 128, width: 256, function: "linear" };
+    return this.#wanted ?? own ?? { center: 128, width: 256, function: "linear" };
   }
 
   /**
@@ -109,7 +114,8 @@ export class VolumeView extends RenderedPane {
   query() {
     const options = [`renderingmethod=${this.method}`, ...(this.camera?.query(this.fov_mm) ?? [])];
     if (this.method === "volume_rendered" && this.preset) options.push(`preset=${encodeURIComponent(this.preset)}`);
-    if (this.window) options.push(`window=${parameter(this.window)}`);
+    const window = this.#wanted;
+    if (window) options.push(`window=${parameter(window)}`);
     return options;
   }
 
@@ -142,7 +148,7 @@ export class VolumeView extends RenderedPane {
     this.corner("tr", [...this.texts.tr, ...this.warnings(this.shown?.picture.warnings ?? [])]);
     this.corner("bl", [[series.modality, series.description].filter(Boolean).join(" · "), t(`method.${this.method}`)]);
     const refining = this.shown && !this.shown.picture.complete;
-    const window = this.#windowNow();
+    const window = this.windowNow;
     this.corner("br", [
       this.method === "volume_rendered" ? this.#shiftText() : t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }),
       refining ? t("viewer.refining") : "",
@@ -168,9 +174,10 @@ export class VolumeView extends RenderedPane {
     this.#moved();
   }
 
-  /** @param {Window | null} window */
+  /** @param {Window | null} window null: the file's */
   setWindow(window) {
-    this.window = window;
+    const own = this.series && this.method !== "volume_rendered" ? ownWindows(this.series)[0] : null;
+    this.window = window ?? own ?? null;
     this.#moved();
   }
 

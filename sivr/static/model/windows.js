@@ -15,6 +15,19 @@ export function ownWindows(series) {
   return [{ center: (low + high) / 2, width: Math.max(high - low, 1), function: "linear" }];
 }
 
+/** The file's window is made for single slices; what a projection shows of a CT lies elsewhere. */
+const CT_PROJECTIONS = /** @type {Record<string, Window>} */ ({
+  maximum_ip: { center: 300, width: 1400, function: "linear" },
+  minimum_ip: { center: -700, width: 600, function: "linear" },
+  average_ip: { center: 0, width: 700, function: "linear" },
+});
+
+/**
+ * What a projection begins with. null: the server's own choice.
+ * @param {import("./types.js").SeriesContents} series @param {string} method @returns {Window | null}
+ */
+export const projectionWindow = (series, method) => (series.modality === "CT" && CT_PROJECTIONS[method]) || null;
+
 /**
  * What the number keys choose: 0 the file's window, 1 and up those of the modality, else the file's others.
  * @param {import("./types.js").SeriesContents} series @returns {Preset[]}

@@ -9,7 +9,7 @@ import { institutions, patient as fetchPatient } from "../net/toplevel.js";
 import { date, t } from "../model/language.js";
 import { facts, fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";
-import { ownWindows, presets } from "../model/windows.js";
+import { presets } from "../model/windows.js";
 import { openDialog } from "../components/dialog.js";
 import { METHODS } from "../components/volume-view.js";
 import { choice, formatMenu, menu, tool, windowMenu } from "../components/toolbar.js";
@@ -271,7 +271,7 @@ export class ViewerPage extends View {
             view.setPreset(one.name);
             this.#redraw();
           }, "", one.name)), "preset")
-          : windowMenu(series, view.window ?? ownWindows(series)[0] ?? null, (window) => this.#setWindow(window)),
+          : windowMenu(series, view.windowNow, (window) => this.#setWindow(window)),
         h("span", { class: "views", role: "group", "aria-label": t("viewer.sides") }, ["a", "p", "r", "l", "h", "f"].map((letter) =>
           h("button", { type: "button", class: "tool side", title: t(`side.${letter}`), "data-side": letter, onclick: () => view.stand(letter) }, letter.toUpperCase()))),
         tool("reset", t("tool.reset"), () => view.reset(), { key: "R", id: "reset" }),
