@@ -170,9 +170,15 @@ class InstitutionPeer:
 
         It may be told again and again: the institution keeps the newest revision.
         """
+        await self._client.ask("POST", f"{self._url}/notices", json=notice, token=self._signed())
+
+    async def post_presence(self) -> None:
+        """Say that the node is there; raises as ``post_notice``."""
+        await self._client.ask("POST", f"{self._url}/notices/presence", token=self._signed())
+
+    def _signed(self) -> str:
         claims = {"iss": self._node, "aud": self._institution, "sub": self._node}
-        token = self._key.sign(claims, TOKEN_S)
-        await self._client.ask("POST", f"{self._url}/notices", json=notice, token=token)
+        return self._key.sign(claims, TOKEN_S)
 
 
 class Visitor:

@@ -258,6 +258,9 @@ async def test_what_the_institution_refuses(client: Client, authority: Path, tmp
         with pytest.raises(errors.Unauthenticated, match="not valid here"):
             await mistaken.post_notice(notice_of())
         node = InstitutionPeer(client, url, "general", "node-1", NODE_KEY)
+        await node.post_presence()
+        with pytest.raises(errors.Unauthenticated):
+            await stranger.post_presence()
         with pytest.raises(errors.Forbidden, match="only for itself"):
             await node.post_notice(notice_of(node_id="node-2"))
         with pytest.raises(errors.Invalid, match="not a notice"):

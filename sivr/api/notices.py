@@ -32,6 +32,13 @@ async def note(request: web.Request) -> None:
     await found.notices.take(node_id, await _bounded(request), address(request))
 
 
+@routes.post("/notices/presence", summary="A node says that it is there", status=204, public=True)
+async def presence(request: web.Request) -> None:
+    """Moves when the node was last heard of, and nothing else."""
+    found = services(request).notices
+    await found.hear(await found.verified_node(bearer_token(request)))
+
+
 async def _bounded(request: web.Request) -> bytes:
     body = bytearray()
     async for chunk in pieces(request, request.app[REQUEST_TIMEOUT_S]):

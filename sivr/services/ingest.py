@@ -12,7 +12,7 @@ import msgspec
 
 from sivr.services.indexing import Indexer, is_gone, running
 from sivr.services.judging import Judge
-from sivr.services.outbox import Institution, OutboxSender
+from sivr.services.outbox import Institution, OutboxSender, stay_present
 from sivr.services.sweeping import Sweeper
 from sivr.services.uploads import UploadLimits, UploadService
 from sivr.store.blobs import Blobs
@@ -80,6 +80,7 @@ async def open_ingest(
         await stack.enter_async_context(running(indexers, wakes))
         sender = OutboxSender(outbox, index, institution, node_id)
         await stack.enter_async_context(_task(sender.run(tell)))
+        await stack.enter_async_context(_task(stay_present(institution)))
         judge = Judge(uploads, blobs, limits.archive, limits.free_disk_bytes)
         service = UploadService(uploads, inbox, judge, limits, stored)
         stack.push_async_callback(service.settle)

@@ -43,6 +43,10 @@ class NoticeService:
             raise Forbidden(f"The node {node_id} is not active at this institution.")
         return node_id
 
+    async def hear(self, node_id: str) -> None:
+        """Note that a node is there, though it may have no news."""
+        await self._nodes.seen(node_id)
+
     async def take(self, node_id: str, body: bytes, address: str) -> bool:
         """Take over the state of a study; False when it was known already or a newer one is.
 

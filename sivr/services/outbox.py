@@ -28,6 +28,7 @@ PAUSE_S = 0.25
 SHARE = 4.0
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 60.0
+PRESENCE_S = 60.0
 
 
 class Institution(Protocol):
@@ -35,6 +36,9 @@ class Institution(Protocol):
 
     async def post_notice(self, notice: StudyNotice) -> None:
         """Tell it; raises when it does not answer or refuses."""
+
+    async def post_presence(self) -> None:
+        """Say that the node is there; raises likewise."""
 
 
 def study_date(text: str) -> datetime.date | None:
@@ -107,6 +111,18 @@ def _series(uid: str, members: Sequence[StoredInstance]) -> NoticeSeries:
         has_volume=order.volume is not None,
         why_no_volume=order.why_no_volume,
     )
+
+
+async def stay_present(institution: Institution) -> None:
+    """Say now and then that the node is there, until canceled: without uploads nothing else is told."""
+    while True:
+        try:
+            await institution.post_presence()
+        except SivrError as error:
+            log.info("the institution did not hear of this node", extra={"reason": error.message})
+        except Exception:
+            log.exception("presence")
+        await asyncio.sleep(PRESENCE_S)
 
 
 class OutboxSender:

@@ -13,6 +13,7 @@ from sivr.errors import Conflict, NotFound
 from sivr.model.archive import NewNode, Node, NodeChange
 from sivr.store.audit import By, record
 from sivr.store.database import Database
+from sivr.store.schema.columns import now
 from sivr.store.schema.institution import node, study
 
 _COLUMNS = [node.c[name] for name in Node.__struct_fields__]
@@ -88,6 +89,14 @@ class Nodes:
                 )
             await connection.execute(node.delete().where(node.c.id == node_id))
             await record(connection, by, "node.remove", node_id)
+
+        await self._database.write(work)
+
+    async def seen(self, node_id: str) -> None:
+        """Note that a node speaks."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(node.update().where(node.c.id == node_id).values(last_seen_at=now()))
 
         await self._database.write(work)
 

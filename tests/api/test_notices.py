@@ -34,6 +34,16 @@ async def test_a_study_becomes_known(institution: Asking) -> None:
     assert [one["last_seen_at"] is None for one in nodes["items"]] == [False, True]
 
 
+async def test_a_node_without_news_is_heard(institution: Asking) -> None:
+    path, bearer = "/notices/presence", {"Authorization": f"Bearer {node_token()}"}
+    assert await institution.ask(None, "POST", path, **bearer) == (204, None)
+    _, nodes = await institution.ask(ADA, "GET", "/nodes")
+    assert [one["last_seen_at"] is None for one in nodes["items"]] == [False, True]
+    assert [one["version"] for one in nodes["items"]] == [1, 1]
+    for stranger in ({}, {"Authorization": f"Bearer {node_token(key=OTHER_NODE_KEY)}"}):
+        assert (await institution.ask(None, "POST", path, **stranger))[0] == 401
+
+
 async def test_repeating_changes_nothing(institution: Asking) -> None:
     for notice in (notice_of(range(4), revision=5), notice_of(range(4), revision=5), notice_of(revision=4)):
         assert await institution.tell(notice) == (204, None)

@@ -30,12 +30,19 @@ class Listener:
     def __init__(self) -> None:
         self.down = False
         self.notices: list[StudyNotice] = []
+        self.present = 0
 
     async def post_notice(self, notice: StudyNotice) -> None:
         """Hear it, or raise Unavailable."""
         if self.down:
             raise Unavailable("The institution does not answer.")
         self.notices.append(notice)
+
+    async def post_presence(self) -> None:
+        """Count it, or raise Unavailable."""
+        if self.down:
+            raise Unavailable("The institution does not answer.")
+        self.present += 1
 
     async def heard(self, study_uid: str, instances: int) -> StudyNotice:
         """The newest notice once it tells of so many instances."""

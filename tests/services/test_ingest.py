@@ -83,6 +83,7 @@ async def test_institution_down_then_back_after_a_restart(tmp_path: Path) -> Non
         await asyncio.sleep(0)
         assert (await ingest.outbox.state()).waiting == 0
     assert len(institution.notices) == told
+    assert institution.present
 
 
 async def test_acknowledged_but_not_indexed(tmp_path: Path, database_url: str) -> None:

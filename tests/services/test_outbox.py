@@ -15,12 +15,14 @@ import pytest
 from sivr.errors import Conflict, Forbidden, Unavailable
 from sivr.model.archive import StudyNotice
 from sivr.model.ingest import Upload
+from sivr.services import outbox as outbox_service
 from sivr.services.outbox import (
     FIRST_RETRY_S,
     LAST_RETRY_S,
     TOGETHER,
     OutboxSender,
     notice_of,
+    stay_present,
     study_date,
     study_time,
 )
@@ -39,6 +41,7 @@ class Institution:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.heard: list[StudyNotice] = []
+        self.present = asyncio.Event()
 
     async def post_notice(self, notice: StudyNotice) -> None:
         """Hear it or raise."""
@@ -46,6 +49,13 @@ class Institution:
             raise self.error
         # As it arrives, and is checked, on the other side.
         self.heard.append(msgspec.json.decode(msgspec.json.encode(notice), type=StudyNotice))
+
+    async def post_presence(self) -> None:
+        """Hear it or raise; the next time nothing is wrong."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        self.present.set()
 
 
 class Waiting(Institution):
@@ -347,3 +357,18 @@ async def test_notice_is_a_function_of_what_is_stored(told: Told, store: Store, 
     assert notice_of(NODE, delivery, stored, True).series == (
         notice_of(NODE, delivery, stored[::-1], True).series
     )
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("down"), RuntimeError("unexpected")])
+async def test_a_node_says_again_and_again_that_it_is_there(
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_service, "PRESENCE_S", 0.01)
+    institution = Institution()
+    institution.error = error
+    task = asyncio.create_task(stay_present(institution))
+    for _ in range(2):
+        await asyncio.wait_for(institution.present.wait(), 10)
+        institution.present.clear()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
