@@ -116,6 +116,26 @@ def test_a_node_that_dies_loses_nothing_and_the_file_goes_on_where_it_was(
     expect(user.page.locator(".upload-card .facts")).to_contain_text("1 stored")
 
 
+def test_an_upload_of_refused_files_only_says_that_nothing_was_stored(
+    enter: Enter, phantom_head: list[Path], tmp_path: Path
+) -> None:
+    user = enter("ana")
+    user.create_patient("Refused", given_name="Rea")
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear colleague")
+    user.choose_files([letter])
+    user.wait_stored()
+    card = user.page.locator(".upload-card")
+    expect(card.locator("strong")).to_contain_text("Nothing was stored")
+    expect(card).to_have_attribute("data-outcome", "nothing")
+    assert card.locator(".upload-head + progress").evaluate("bar => bar.value") == 0
+    user.page.click(".upload-card button.quiet")
+    user.choose_files([letter, phantom_head[0]])
+    user.wait_stored()
+    expect(card.locator("strong")).to_contain_text("1 stored, 1 refused")
+    expect(card).to_have_attribute("data-outcome", "some")
+
+
 def _upload_bytes_per_second(user: User, rate: int) -> None:
     devtools = user.context.new_cdp_session(user.page)
     devtools.send("Network.enable")

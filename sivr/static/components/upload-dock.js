@@ -32,6 +32,24 @@ export class UploadDock extends View {
   }
 }
 
+/** What became of a finished upload. @param {Batch} batch @returns {"" | "nothing" | "some" | "all"} */
+function outcome(batch) {
+  if (batch.state !== "done" || !batch.results.length) return "";
+  const refused = batch.count("refused");
+  if (!refused) return "all";
+  return refused === batch.results.length ? "nothing" : "some";
+}
+
+/** @param {Batch} batch */
+function heading(batch) {
+  const institution = batch.institution.name;
+  const kind = outcome(batch);
+  if (kind === "nothing") return t("upload.outcome.nothing", { institution });
+  if (kind !== "some") return t(`upload.state.${batch.state}`, { institution });
+  const stored = batch.results.length - batch.count("refused");
+  return `${institution}: ${t("upload.stored", { count: stored })}, ${t("upload.refused", { count: batch.count("refused") })}`;
+}
+
 export class UploadCard extends View {
   /** @type {Batch | null} */
   batch = null;
@@ -72,10 +90,11 @@ export class UploadCard extends View {
     this.dataset.state = batch.state;
     this.#fold.setAttribute("aria-label", t(this.#open ? "upload.fold" : "upload.unfold"));
     this.#fold.setAttribute("aria-expanded", String(this.#open));
-    setText(this.#title, t(`upload.state.${batch.state}`, { institution: batch.institution.name }));
+    this.dataset.outcome = outcome(batch);
+    setText(this.#title, heading(batch));
     setText(this.#button, batch.finished ? t("close") : t("cancel"));
     if (batch.state === "indexing") this.#bar.removeAttribute("value");
-    else this.#bar.value = batch.finished && batch.state === "done" ? 1 : sent / total;
+    else this.#bar.value = batch.state === "done" ? (outcome(batch) === "nothing" ? 0 : 1) : sent / total;
     setText(this.#facts, this.#sentence(batch, sent, total));
     this.#list.hidden = !this.#open;
     if (this.#open) this.#drawList(batch);

@@ -233,6 +233,7 @@ export const catalogue = {
   "upload.more": { en: { one: "and {count} more file", other: "and {count} more files" }, hr: { one: "i još {count} datoteka", few: "i još {count} datoteke", other: "i još {count} datoteka" } },
   "upload.nothing": { en: "There are no files in it.", hr: "U tome nema datoteka." },
   "upload.nowhere": { en: "You do not belong to an institution that stores records.", hr: "Ne pripadate ustanovi koja pohranjuje zapise." },
+  "upload.outcome.nothing": { en: "Nothing was stored at {institution}", hr: "Ništa nije pohranjeno: {institution}" },
   "upload.progress": { en: "{sent} of {total}", hr: "{sent} od {total}" },
   "upload.refused": { en: { one: "{count} refused", other: "{count} refused" }, hr: { one: "{count} odbijena", few: "{count} odbijene", other: "{count} odbijenih" } },
   "upload.speed": { en: "{speed}/s, {left} left", hr: "{speed}/s, još {left}" },
