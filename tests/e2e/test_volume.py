@@ -177,5 +177,42 @@ def test_a_single_slice_says_why_it_has_no_volume(enter: Enter, tmp_path: Path) 
     user.choose_files(write_phantom(tmp_path, "ramp", (1, 64, 64), study="flat"))
     user.wait_stored()
     user.open_study()
-    user.page.click("[data-tab='3d']")
-    expect(user.page.locator(".pane-message")).to_contain_text("There is no volume of this series")
+    tab = user.page.locator("[data-tab='3d']")
+    expect(tab).to_have_attribute("title", re.compile("There is no volume of this series"))
+    tab.click(force=True)
+    expect(user.page.get_by_text("There is no volume of this series")).to_be_visible()
+    expect(user.page.locator("sivr-stack-view")).to_be_visible()
+    expect(user.page.locator("[data-tab='2d']")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_tools_stay_beside_the_findings(enter: Enter, read_patient: str) -> None:
+    user = enter("ana")
+    user.page.set_viewport_size({"width": 1024, "height": 768})
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    user.page.click("#findings-button")
+    for tab in ("2d", "mpr", "3d"):
+        user.page.click(f"[data-tab='{tab}']")
+        panel = user.page.locator(".findings-panel").bounding_box()
+        menu = user.page.locator("[data-menu=format]").bounding_box()
+        assert panel
+        assert menu
+        assert menu["x"] + menu["width"] <= panel["x"], tab
+
+
+def test_windows_of_the_file_have_names_and_one_is_ticked(enter: Enter, tmp_path: Path) -> None:
+    files = write_phantom(tmp_path, "head", (1, 64, 64), study="windows")
+    data = pydicom.dcmread(files[0])
+    data.WindowCenter, data.WindowWidth = [40, 40], [80, 80]
+    if "WindowCenterWidthExplanation" in data:
+        del data.WindowCenterWidthExplanation
+    data.save_as(files[0])
+    user = enter("ana")
+    user.create_patient("Windows", given_name="Wanda")
+    user.choose_files(files)
+    user.wait_stored()
+    user.open_study()
+    menu = user.page.locator("[data-menu=window]")
+    menu.locator("summary").click()
+    expect(menu.get_by_text("Window 2 of the file")).to_be_visible()
+    expect(menu.locator("[aria-checked=true]")).to_have_count(1)

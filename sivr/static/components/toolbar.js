@@ -56,10 +56,13 @@ export function windowMenu(series, now, choose) {
   } },
   h("label", {}, t("window.center"), center), h("label", {}, t("window.width"), width),
   h("button", { type: "submit", class: "quiet small" }, t("apply")));
-  const items = presets(series).map((preset) => {
+  const offered = presets(series);
+  // Two names of the same window are one choice.
+  const chosen = offered.find((preset) => same(now, preset.window));
+  const items = offered.map((preset) => {
     const named = preset.label ? t(preset.label) : preset.fallback;
     const label = named === preset.label ? preset.fallback : named;
-    return choice(label, same(now, preset.window), () => choose(preset.key === "0" ? null : preset.window),
+    return choice(label, preset === chosen, () => choose(preset.key === "0" ? null : preset.window),
       `${preset.key ? `${preset.key} · ` : ""}${number(preset.window.center, 1)}/${number(preset.window.width, 1)}`);
   });
   return menu("window", t("window"), [...items, typed], "window");

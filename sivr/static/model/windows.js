@@ -1,6 +1,8 @@
 // @ts-check
 /** Windows that readers know by heart, and the arithmetic of changing one. */
 
+import { t } from "./language.js";
+
 /** @typedef {import("./types.js").Window} Window */
 /** @typedef {{key: string, label: string, fallback: string, window: Window}} Preset label is a message key */
 
@@ -36,7 +38,7 @@ export function presets(series) {
   const own = ownWindows(series);
   /** @type {Preset[]} */
   const found = own.slice(0, 6).map((window, index) => ({
-    key: index === 0 ? "0" : "", label: index === 0 ? "window.file" : "", fallback: window.explanation || `${index + 1}`, window,
+    key: index === 0 ? "0" : "", label: index === 0 ? "window.file" : "", fallback: window.explanation || t("window.numbered", { number: index + 1 }), window,
   }));
   const named = series.modality_presets ?? [];
   for (const { name, label, center, width, function: shape = "linear" } of named) {

@@ -10,7 +10,7 @@ import { date, t } from "../model/language.js";
 import { facts, fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";
 import { presets } from "../model/windows.js";
-import { openDialog } from "../components/dialog.js";
+import { notice, openDialog } from "../components/dialog.js";
 import { METHODS } from "../components/volume-view.js";
 import { choice, formatMenu, menu, tool, windowMenu } from "../components/toolbar.js";
 import { loading, trouble } from "../components/states.js";
@@ -190,7 +190,6 @@ export class ViewerPage extends View {
     this.#tab = tab;
     this.#drawTabs();
     if (!series.renderable) return this.#say(series.why_not || t("series.unrenderable"));
-    if (tab !== "2d" && !series.volume) return this.#say(t("volume.none", { reason: series.why_no_volume }));
     const common = { node: this.#node, study: this.parameters.study, series, format: habits.format, texts: this.#texts };
     /** @type {StackView | VolumeView | Planes} */
     let view;
@@ -224,11 +223,15 @@ export class ViewerPage extends View {
   }
 
   #drawTabs() {
-    const volume = !!this.#series?.volume;
-    fill(this.#tabs, TABS.map((tab) => h("button", {
-      type: "button", role: "tab", "aria-selected": String(tab === this.#tab), "data-tab": tab, class: volume || tab === "2d" ? "" : "faint",
-      title: volume || tab === "2d" ? "" : this.#series?.why_no_volume, onclick: () => this.#show(tab),
-    }, t(`tab.${tab}`))));
+    const series = this.#series;
+    const why = series && !series.volume ? t("volume.none", { reason: series.why_no_volume || series.why_not }) : "";
+    fill(this.#tabs, TABS.map((tab) => {
+      const reason = tab === "2d" ? "" : why;
+      return h("button", {
+        type: "button", role: "tab", "aria-selected": String(tab === this.#tab), "data-tab": tab, class: reason ? "faint" : "",
+        "aria-disabled": reason ? "true" : undefined, title: reason, onclick: () => (reason ? notice(reason, "bad") : this.#show(tab)),
+      }, t(`tab.${tab}`));
+    }));
   }
 
   #drawBar() {
@@ -447,7 +450,7 @@ export class ViewerPage extends View {
 
   #help() {
     const rows = [
-      ["↑ ↓ ← →", "help.arrows"], ["PgUp PgDn Home End", "help.jump"], ["0–9", "help.presets"], ["W S P Z", "help.tools"],
+      ["↑ ↓ ← →", "help.arrows"], ["PgUp PgDn Home End", "help.jump"], ["0–9", "help.presets"], ["W S P Z", "help.tools"], ["C", "tool.crosshair"],
       ["I F O T H", "help.pictures"], ["R", "tool.reset"], ["+ −", "viewer.zoom"], ["[ ]", "help.series"], [t("key.space"), "tool.play"],
       [t("help.mouse.left"), "help.mouse.left.does"], [t("help.mouse.right"), "viewer.zoom"], [t("help.mouse.middle"), "tool.pan"], [t("help.mouse.wheel"), "tool.scroll"],
     ];
