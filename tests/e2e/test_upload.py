@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from sivr.dicom.phantom import write_phantom
 from tests.e2e.conftest import Enter
@@ -134,6 +135,19 @@ def test_an_upload_of_refused_files_only_says_that_nothing_was_stored(
     user.wait_stored()
     expect(card.locator("strong")).to_contain_text("1 stored, 1 refused")
     expect(card).to_have_attribute("data-outcome", "some")
+
+
+def test_stored_files_that_are_being_indexed_are_told(enter: Enter, tmp_path: Path) -> None:
+    user = enter("ana")
+    user.create_patient("Index", given_name="Ines")
+    held: list[Route] = []
+    address = re.compile(r"/uploads/[^/]+\?files=no")
+    user.page.route(address, lambda route: held.append(route))
+    user.choose_files(write_phantom(tmp_path, "head", (2, 64, 64), study="indexing"))
+    expect(user.page.get_by_text("2 files are stored and being indexed.")).to_be_visible()
+    # This lets go what was held back.
+    user.page.unroute(address)
+    expect(user.page.locator("article.study")).to_be_visible(timeout=SLOW_MS)
 
 
 def _upload_bytes_per_second(user: User, rate: int) -> None:

@@ -49,6 +49,7 @@ export class InstitutionStudies extends View {
       if (batch.patientId !== this.patientId || batch.institution.id !== this.institution?.id) continue;
       if (this.#heard.has(batch)) continue;
       this.#heard.add(batch);
+      this.listen(batch, "change", () => this.dataset.state === "none" && this.#draw([]));
       this.listen(batch, "indexed", () => {
         // The node's notice may reach the institution a moment later: look a few times.
         this.#waits = 10;
@@ -68,8 +69,8 @@ export class InstitutionStudies extends View {
     try {
       const { items } = await institutionAt(institution.url).studies(this.patientId, this.signal);
       if (!this.isConnected) return;
-      this.#draw(items);
       this.#waits -= 1;
+      this.#draw(items);
       clearTimeout(this.#timer);
       if (this.#waits > 0 || items.some((study) => !study.complete)) this.#timer = window.setTimeout(() => this.load(true), POLL_MS);
     } catch (error) {
@@ -82,17 +83,25 @@ export class InstitutionStudies extends View {
     }
   }
 
+  /** How many files of uploads from this page are stored, but not yet seen in a study. */
+  get #unseen() {
+    const mine = uploads.batches.filter((batch) => batch.patientId === this.patientId && batch.institution.id === this.institution?.id
+      && (!batch.finished || (batch.state === "done" && this.#waits > 0)));
+    return mine.reduce((sum, batch) => sum + batch.count("stored") + batch.count("duplicate"), 0);
+  }
+
   /** @param {Study[]} items */
   #draw(items) {
-    const state = JSON.stringify(items);
-    if (this.dataset.state === "ready" && this.#state === state) return;
+    const unseen = items.length ? 0 : this.#unseen;
+    const state = JSON.stringify([items, unseen]);
+    if (["ready", "none"].includes(this.dataset.state ?? "") && this.#state === state) return;
     this.#state = state;
     this.dataset.state = items.length ? "ready" : "none";
     this.#count.hidden = !items.length;
     this.#count.textContent = String(items.length);
     // A finding being typed must not be torn away by a refresh.
     const typed = new Map([...this.#body.querySelectorAll("article.study")].map((one) => [/** @type {HTMLElement} */ (one).dataset.study, one.querySelector("sivr-findings")]));
-    fill(this.#body, items.length ? items.map((study) => this.#study(study, typed.get(study.study_uid) ?? null)) : empty(t("studies.none")));
+    fill(this.#body, items.length ? items.map((study) => this.#study(study, typed.get(study.study_uid) ?? null)) : empty(unseen ? t("studies.indexing", { count: unseen }) : t("studies.none")));
   }
 
   #state = "";

@@ -189,6 +189,7 @@ export const catalogue = {
   "state.inactive": { en: "inactive", hr: "neaktivno" },
   "state.locked": { en: "locked", hr: "zaključano" },
   "studies": { en: "Studies", hr: "Pretrage" },
+  "studies.indexing": { en: { one: "{count} file is stored and being indexed.", other: "{count} files are stored and being indexed." }, hr: { one: "{count} datoteka je pohranjena i indeksira se.", few: "{count} datoteke su pohranjene i indeksiraju se.", other: "{count} datoteka je pohranjeno i indeksira se." } },
   "studies.none": { en: "No studies at this institution.", hr: "U ovoj ustanovi nema pretraga." },
   "studies.nowhere": { en: "No institution is set up yet.", hr: "Nijedna ustanova još nije postavljena." },
   "study.arriving": { en: "still arriving", hr: "još pristiže" },
