@@ -117,9 +117,7 @@ def test_a_node_that_dies_loses_nothing_and_the_file_goes_on_where_it_was(
     expect(user.page.locator(".upload-card .facts")).to_contain_text("1 stored")
 
 
-def test_an_upload_of_refused_files_only_says_that_nothing_was_stored(
-    enter: Enter, phantom_head: list[Path], tmp_path: Path
-) -> None:
+def test_an_upload_of_refused_files_only_says_that_nothing_was_stored(enter: Enter, tmp_path: Path) -> None:
     user = enter("ana")
     user.create_patient("Refused", given_name="Rea")
     letter = tmp_path / "letter.txt"
@@ -131,7 +129,9 @@ def test_an_upload_of_refused_files_only_says_that_nothing_was_stored(
     expect(card).to_have_attribute("data-outcome", "nothing")
     assert card.locator(".upload-head + progress").evaluate("bar => bar.value") == 0
     user.page.click(".upload-card button.quiet")
-    user.choose_files([letter, phantom_head[0]])
+    # A study of its own: what another patient has would be refused here.
+    image = write_phantom(tmp_path / "image", "head", (2, 64, 64), study="mixed")[0]
+    user.choose_files([letter, image])
     user.wait_stored()
     expect(card.locator("strong")).to_contain_text("1 stored, 1 refused")
     expect(card).to_have_attribute("data-outcome", "some")
