@@ -10,12 +10,14 @@ import pytest
 from tests.api.openapi_shapes import check_openapi
 from tests.flows.system import System
 
+NODES_ONLY = ("POST /notices", "POST /notices/presence")
+"""No person may ask these; nodes show tokens of their own."""
 PUBLIC = {
     "web": {"GET /health", "GET /openapi.json", "GET /config.json", "GET /{name}"},
     "toplevel": {
         "GET /health", "GET /openapi.json", "POST /session", "POST /session/renew", "DELETE /session",
     },
-    "institution": {"GET /health", "GET /openapi.json", "POST /notices"},
+    "institution": {"GET /health", "GET /openapi.json", *NODES_ONLY},
     "render": {"GET /health", "GET /openapi.json"},
 }  # fmt: skip
 
@@ -42,6 +44,10 @@ async def test_strangers_are_refused(sivr_system: System, role: str) -> None:
                 async with session.request(method, url, data=b"{}", headers=headers) as answer:
                     assert answer.status == 401, f"{method} {path} believes a forged token"
         assert public == PUBLIC[role]
+        for method, path in (one.split() for one in NODES_ONLY if one in public):
+            for headers in ({}, {"Authorization": "Bearer forged.token.here"}):
+                async with session.request(method, base + path, data=b"{}", headers=headers) as answer:
+                    assert answer.status == 401, f"{method} {path} believes anybody"
         assert asked or role == "web"
 
 
