@@ -14,7 +14,8 @@ import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -204,10 +205,13 @@ class Database:
 
 
 class _SqliteConnection(aiosqlite.Connection):
-    """A connection that may be stopped twice.
+    """A connection that may be stopped twice, and that undoes its transaction before it is closed.
 
     SQLAlchemy closes the connection of canceled work, and stops it when it is canceled once more meanwhile.
     The closing then waits for ever for a second stop, which a thread that has ended never answers.
+
+    SQLite keeps a closed connection alive, with its transaction and the file's lock, while a statement of it
+    has rows that nobody fetched (sqlite3_close_v2), as that of canceled work may have.
     """
 
     @classmethod
@@ -218,8 +222,27 @@ class _SqliteConnection(aiosqlite.Connection):
         made._thread.daemon = True
         return made
 
+    async def close(self) -> None:
+        self._undo()
+        await super().close()
+
     def stop(self) -> asyncio.Future[Any] | None:
-        return super().stop() if self._running else None
+        if not self._running:
+            return None
+        self._undo()
+        return super().stop()
+
+    def _undo(self) -> None:
+        """Have the thread roll back what is open when it comes to it."""
+        connection = self._connection
+        if connection is not None:
+            self._tx.put_nowait((None, partial(_roll_back, connection)))
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        if connection.in_transaction:
+            connection.rollback()
 
 
 def metadata_of(schema: SchemaName) -> sa.MetaData:

@@ -48,6 +48,26 @@ async def test_work_canceled_twice_leaves_no_task_behind(database_url: str) -> N
                 await asyncio.wait(others)
 
 
+async def test_closing_a_connection_with_rows_not_fetched_frees_the_file(tmp_path: Path) -> None:
+    add = audit.insert().values(at=now(), actor_id="a", action="x", object_id="o", address="")
+    async with Database(f"sqlite:///{tmp_path / 'a.db'}", "toplevel") as database:
+        async with database.engine.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.execute("BEGIN IMMEDIATE")
+            # As canceled work leaves it: kept by the frames of its traceback.
+            kept = await raw.execute(
+                "INSERT INTO audit (at, actor_id, action, object_id, address) "
+                "VALUES ('2022-01-01', 'a', 'x', 'o', '') RETURNING id"
+            )
+            await connection.invalidate()
+        async with asyncio.timeout(5), database.begin() as connection:
+            await connection.execute(add)
+        async with database.connect() as connection:
+            assert (await connection.execute(sa.select(sa.func.count()).select_from(audit))).scalar() == 1
+        del kept
+
+
 async def test_entering_twice_keeps_the_data(database_url: str) -> None:
     moment = now()
     for _ in range(2):
