@@ -6,7 +6,7 @@ import contextlib
 import io
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,10 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    first_byte_ms: float = 0.0
+    """From the asking until the head of the answer was there, a new connection included."""
+    whole_ms: float = 0.0
+    """From the asking until the body's last byte was there."""
 
     def json(self) -> Any:
         """The body as JSON, None when it is empty; raises Unavailable when it is something else."""
@@ -100,16 +104,19 @@ class Client:
         if body is not None and len(body) > 1 << 20:
             # Written in pieces, unlike bytes; and from its start again when the request is repeated.
             body = io.BytesIO(body)
+        asked = time.perf_counter()
         try:
             async with self._session.request(
                 method, url, data=body, headers=sent, params=params, allow_redirects=False
             ) as answer:
                 content = bytearray()
+                first_byte_ms = (time.perf_counter() - asked) * 1000
                 async for chunk in answer.content.iter_any():
                     content += chunk
                     if len(content) > _MAX_ANSWER_BYTES:
                         raise Unavailable(f"The answer of {_host(url)} is too large.")
-                found = Answer(answer.status, answer.headers, bytes(content))
+                whole_ms = (time.perf_counter() - asked) * 1000
+                found = Answer(answer.status, answer.headers, bytes(content), first_byte_ms, whole_ms)
         except aiohttp.InvalidURL as error:
             raise Invalid(f"{url.partition('?')[0]} is not an address.") from error
         except aiohttp.ClientConnectorCertificateError as error:
@@ -269,6 +276,16 @@ class Visitor:
     async def upload_state(self, upload_url: str) -> dict[str, Any]:
         """The upload as it stands."""
         return dict(await self.json("GET", upload_url))
+
+    async def open_node(self, client: Client, node_url: str, study_uids: Iterable[str]) -> float:
+        """Open a session at a node for studies that ``may_view`` was asked for: after that this client's
+        plain GETs go by cookie, as a browser's do. Answers how long the session lasts, seconds.
+        """
+        if time.monotonic() > self._renew_at:
+            await self.renew()
+        body = {"grants": [self._grants[uid] for uid in study_uids]}
+        opened = await client.ask("POST", f"{node_url}/session", json=body, token=self._token)
+        return float(opened.json()["expires_in_s"])
 
     async def view(
         self, node_url: str, study_uid: str, path: str, params: Mapping[str, str] | None = None

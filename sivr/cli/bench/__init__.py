@@ -1,0 +1,1 @@
+"""``sivr bench``: how fast this host is, an installation for N physicians, and the paper's tables."""
