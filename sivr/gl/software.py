@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import Invalid, TooLarge
-from sivr.gl import camera
+from sivr.gl import camera, passes
 from sivr.gl.ready import BRICK, ReadyVolume
 from sivr.gl.source import VolumeSource
 from sivr.gl.transfer import ENTRIES, placed, table_of
@@ -178,8 +178,8 @@ class SoftwareCaster:
     def volume(self, volume: SoftwareVolume, view: VolumeView, check: Check | None = None) -> Pixels:
         """A picture of the whole volume: (h, w, 3) when composite, else (h, w).
 
-        Drafts are drawn at half the size. Raises Canceled when ``check`` does, TooLarge for more pixels than
-        a side may have.
+        Drafts are drawn at half the size; refined ones take more samples. Raises Canceled when ``check``
+        does, TooLarge for more pixels than a side may have.
         """
         _refuse_size(view.width, view.height)
         color = view.method == "volume_rendered"
@@ -210,9 +210,11 @@ class SoftwareCaster:
         best = _best(volume, view.method)
         voxels = volume.voxels()
         out = _canvas(view.width, view.height, np.float32)
-        self._draw(
-            out, check, lambda top, end: slab.slab(voxels, best, parameters, samples.count, out, top, end)
-        )
+
+        def draw(top: int, end: int, number: int) -> None:
+            slab.slab(voxels, best, parameters, samples.count, out, top, end)
+
+        self._draw(out, check, draw)
         return _shown(out[: view.height, : view.width], volume, view.window, view.invert)
 
     def _composite(
@@ -228,32 +230,45 @@ class SoftwareCaster:
             )
             function = placed(function, ends)
         rays = _rays(volume, view, width, height)
+        refined = view.refine > 1 and not view.draft
         finest = float(np.linalg.norm(volume.lps_from_texel[:3, :3], axis=0).min())
-        step = finest * (DRAFT_STEP if view.draft else self.full_step)
+        step = finest * (DRAFT_STEP if view.draft else passes.STEP if refined else self.full_step)
         table = table_of(function, step)
         reach = table.high - table.low
         slope, intercept = volume.source.slope, volume.source.intercept
         per_value = (ENTRIES - 1) / reach
-        parameters = _parameters(
-            rays.origin, rays.right, rays.down, rays.direction, _inverse(rays.direction), volume.shape[::-1],
-            step, 1 / step, slope * per_value, (intercept - table.low) * per_value + 0.5,
-            # Gradients come as differences over two voxels.
-            0.5 * rays.lps_from_gradient, rays.toward,
-            function.ambient, function.diffuse, function.specular, FLAT * reach / abs(slope),
-            1 - composite.OPAQUE,
-        )  # fmt: skip
+
+        def parameters(rays: camera.Rays, opaque: float) -> _Floats:
+            return _parameters(
+                rays.origin, rays.right, rays.down, rays.direction, _inverse(rays.direction),
+                volume.shape[::-1],
+                step, 1 / step, slope * per_value, (intercept - table.low) * per_value + 0.5,
+                # Gradients come as differences over two voxels.
+                0.5 * rays.lps_from_gradient, rays.toward,
+                function.ambient, function.diffuse, function.specular, FLAT * reach / abs(slope),
+                1 - opaque,
+            )  # fmt: skip
+
         opacity = np.ascontiguousarray(table.colors[:, 3])
         colors = composite.packed_colors(table.colors[:, :3])
         distance = volume.distance_map(function)
         voxels = volume.voxels()
+        if refined:
+            every = [parameters(one.rays(rays, step), passes.OPAQUE) for one in passes.passes(view.refine)]
+            sums = np.zeros((*_canvas(width, height, np.uint8).shape, 3), np.float32)
+
+            def add(top: int, end: int, number: int) -> None:
+                composite.accumulate(voxels, distance, opacity, colors, every[number], sums, top, end)
+
+            self._draw(sums, check, add, len(every))
+            return _rounded(sums[:height, :width], len(every))
+        given = parameters(rays, composite.OPAQUE)
         out = _canvas(width, height, np.uint32)
-        self._draw(
-            out,
-            check,
-            lambda top, end: composite.composite(
-                voxels, distance, opacity, colors, parameters, out, top, end
-            ),
-        )
+
+        def draw(top: int, end: int, number: int) -> None:
+            composite.composite(voxels, distance, opacity, colors, given, out, top, end)
+
+        self._draw(out, check, draw)
         return np.ascontiguousarray(out.view(np.uint8).reshape(*out.shape, 4)[:height, :width, :3])
 
     def _projection(
@@ -270,31 +285,44 @@ class SoftwareCaster:
         extremes = np.zeros((1, 1, 1), np.float32) if best == "mean" else volume.extremes(best == "largest")
         voxels = volume.voxels()
         out = _canvas(width, height, np.float32)
-        self._draw(
-            out,
-            check,
-            lambda top, end: projection.project(voxels, best, extremes, parameters, axis, out, top, end),
-        )
+        samples = passes.LAYERS if view.refine > 1 and not view.draft else 1
+        if best == "mean" or (best == "least" and voxels.padding is not None):
+            # Means are of the voxels themselves, and nothing lies between a voxel and padding.
+            samples = 1
+
+        def draw(top: int, end: int, number: int) -> None:
+            projection.project(voxels, best, extremes, parameters, axis, out, top, end, samples)
+
+        self._draw(out, check, draw)
         return _shown(out[:height, :width], volume, window, invert=False)
 
-    def _draw(self, out: npt.NDArray[Any], check: Check | None, draw: Callable[[int, int], None]) -> None:
-        """Draw all rows in bands, each by the next free thread; ``check`` may raise Canceled between them."""
+    def _draw(
+        self,
+        out: npt.NDArray[Any],
+        check: Check | None,
+        draw: Callable[[int, int, int], None],
+        times: int = 1,
+    ) -> None:
+        """Draw all rows in bands, each by the next free thread, as many times as asked for; ``check`` may
+        raise Canceled between them."""
         rows = out.shape[0]
         bands = iter(range(0, rows, BAND))
         abandoned = threading.Event()
 
         def work(bands: Iterator[int]) -> None:
             for top in bands:
-                if abandoned.is_set():
-                    return
-                draw(top, min(top + BAND, rows))
+                for number in range(times):
+                    if abandoned.is_set():
+                        return
+                    draw(top, min(top + BAND, rows), number)
 
         helpers = [self._pool.submit(work, bands) for _ in range(self._threads - 1)]
         try:
             for top in bands:
-                if check and top:
-                    check()
-                draw(top, min(top + BAND, rows))
+                for number in range(times):
+                    if check and (top or number):
+                        check()
+                    draw(top, min(top + BAND, rows), number)
         except BaseException:
             abandoned.set()
             raise
@@ -314,6 +342,12 @@ def _rays(volume: SoftwareVolume, view: VolumeView, width: int, height: int) -> 
     return camera.Rays(
         origin, rays.right * across, rays.down * along, rays.direction, rays.toward, rays.lps_from_gradient
     )
+
+
+def _rounded(sums: _Floats, count: int) -> Pixels:
+    """The mean of ``count`` pictures of 0..1."""
+    pixels: Pixels = np.minimum(sums * np.float32(255 / count) + np.float32(0.5), 255).astype(np.uint8)
+    return pixels
 
 
 def _parameters(*values: Any) -> _Floats:

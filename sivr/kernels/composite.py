@@ -47,8 +47,36 @@ def composite(
     ``colors`` (n,) of the transfer function's table; ``parameters`` in the order of ``_write``. Width and
     rows must be multiples of 4. Releases the GIL.
     """
+    _run(program_for(voxels.layout), voxels, distance, opacity, colors, parameters, out, top, bottom)
+
+
+def accumulate(
+    voxels: Voxels,
+    distance: npt.NDArray[np.uint8],
+    opacity: _Floats,
+    colors: npt.NDArray[np.int32],
+    parameters: _Floats,
+    sums: _Floats,
+    top: int,
+    bottom: int,
+) -> None:
+    """As ``composite``, but adds colors of 0..1 to ``sums`` (h, w, 3): several pictures, rounded once."""
+    _run(program_for(voxels.layout, True), voxels, distance, opacity, colors, parameters, sums, top, bottom)
+
+
+def _run(
+    program: Compiled,
+    voxels: Voxels,
+    distance: npt.NDArray[np.uint8],
+    opacity: _Floats,
+    colors: npt.NDArray[np.int32],
+    parameters: _Floats,
+    out: npt.NDArray[Any],
+    top: int,
+    bottom: int,
+) -> None:
     given, alive = voxels.arguments()
-    program_for(voxels.layout)(
+    program(
         *given,
         distance.ctypes.data,
         distance.shape[2],
@@ -66,8 +94,8 @@ def composite(
 
 
 @once
-def program_for(layout: Layout) -> Compiled:
-    """The machine code for voxels of one kind."""
+def program_for(layout: Layout, sums: bool = False) -> Compiled:
+    """The machine code for voxels of one kind; it writes bytes, or adds to sums."""
     program = Program(
         "composite",
         **ARGUMENTS,
@@ -83,11 +111,11 @@ def program_for(layout: Layout) -> Compiled:
         top="int",
         bottom="int",
     )
-    _write(program, Reader(program, layout))
+    _write(program, Reader(program, layout), sums)
     return program.compile()
 
 
-def _write(program: Program, reader: Reader) -> None:
+def _write(program: Program, reader: Reader, sums: bool) -> None:
     values = iter(program.floats(program["parameters"], PARAMETERS))
 
     def take(count: int) -> list[Lanes]:
@@ -160,6 +188,9 @@ def _write(program: Program, reader: Reader) -> None:
                 shining = shining - weight
                 left.set(shining)
                 number.where(shining < rest, last + 1.0)
+        if sums:
+            _add(program, row, column, [channel.get() for channel in (red, green, blue)])
+            continue
         red8, green8, blue8 = (
             (channel.get() * 255.0 + 0.5).least(255.0).to_int() for channel in (red, green, blue)
         )
@@ -244,6 +275,15 @@ def store(program: Program, row: Lanes, column: Lanes, pixel: Lanes) -> None:
     """Write a square of 32-bit pixels to ``out``."""
     place = row.to_int() * program.spread(program["width"]) + column.to_int()
     program.scatter(program["out"], place, pixel)
+
+
+def _add(program: Program, row: Lanes, column: Lanes, colors: list[Lanes]) -> None:
+    """Add a square of colors to ``out``."""
+    place = (row.to_int() * program.spread(program["width"]) + column.to_int()) * 3
+    everywhere = row >= 0.0
+    for channel, value in enumerate(colors):
+        before = program.gather(program["out"], place + channel, FLOAT, FLOAT, everywhere)
+        program.scatter(program["out"], place + channel, before + value)
 
 
 def sum_of(terms: list[Lanes]) -> Lanes:

@@ -1,5 +1,6 @@
 """Maximum, minimum and average projection on the processor, by the rules of ``gl/shaders/projection.frag``:
-one sample per voxel layer of the axis that the rays follow most, in the layer's middle."""
+one sample per voxel layer of the axis that the rays follow most, in the layer's middle, and when refined some
+more on the way to the next layer."""
 
 from __future__ import annotations
 
@@ -31,15 +32,16 @@ def project(
     out: npt.NDArray[np.float32],
     top: int,
     bottom: int,
+    samples: int = 1,
 ) -> None:
     """Project rows ``top`` to before ``bottom`` of ``out`` (h, w): voxel values, NaN where there is nothing.
 
     ``extremes[k, j, i]``: the largest (least) voxel of each block of 8; ``parameters`` in the order of
-    ``_write``; ``axis`` 0 i, 1 j, 2 k is what the rays follow most. Width and rows must be multiples of 4.
-    Releases the GIL.
+    ``_write``; ``axis`` 0 i, 1 j, 2 k is what the rays follow most; ``samples`` per layer, 1 for means. Width
+    and rows must be multiples of 4. Releases the GIL.
     """
     given, alive = voxels.arguments()
-    _program(voxels.layout, best, axis)(
+    _program(voxels.layout, best, axis, samples)(
         *given,
         extremes.ctypes.data,
         extremes.shape[2],
@@ -54,7 +56,7 @@ def project(
 
 
 @once
-def _program(layout: Layout, best: Best, axis: int) -> Compiled:
+def _program(layout: Layout, best: Best, axis: int, samples: int) -> Compiled:
     program = Program(
         "project",
         **ARGUMENTS,
@@ -67,11 +69,11 @@ def _program(layout: Layout, best: Best, axis: int) -> Compiled:
         top="int",
         bottom="int",
     )
-    _write(program, Reader(program, layout), best, axis, layout.padded)
+    _write(program, Reader(program, layout), best, axis, layout.padded, samples)
     return program.compile()
 
 
-def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool) -> None:
+def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool, samples: int) -> None:
     builder = program.builder
     values = iter(program.floats(program["parameters"], PARAMETERS))
 
@@ -114,7 +116,7 @@ def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool
             near = (first_layer < base_lanes + block) & (last_layer >= base_lanes)
             if not exact:
                 at_begin = beside(base_lanes.to_float())
-                at_end = beside((base_lanes + (block - 1)).to_float())
+                at_end = beside((base_lanes + block).to_float() - 1 / samples)
                 bound = _bound(program, best, strides, axis, base_lanes, at_begin, at_end, near)
                 now = found.get()
                 near = near & ((bound > now) if best == "largest" else (bound < now))
@@ -137,6 +139,16 @@ def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool
                         case "mean":
                             found.where(mask, now + sample)
                     count.where(mask, count.get() + 1.0)
+                    if samples > 1:
+                        mask = mask & (k < last_layer)
+                        with program.each(1, ir.Constant(INT, samples), 1) as number:
+                            part = program.spread(number).to_float() * (1 / samples)
+                            at = beside(k.to_float() + part)
+                            ends = [_sample(reader, axis, one, at, extent, mask) for one in (k, k + 1)]
+                            sample = between(ends[0], ends[1], part)
+                            now = found.get()
+                            better = now.largest(sample) if best == "largest" else now.least(sample)
+                            found.where(mask, better)
         total = count.get()
         result = found.get() / total.largest(1.0) if exact else found.get()
         if padded or exact:

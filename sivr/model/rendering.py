@@ -64,6 +64,8 @@ class VolumeView(msgspec.Struct, frozen=True):
     transfer_function: TransferFunction | None = None
     draft: bool = False
     """True while the viewer moves: lower quality is welcome when it is quicker."""
+    refine: int = 1
+    """Rays per pixel. With more than one, steps are shorter too: the converged picture of a view at rest."""
 
 
 class PlaneView(msgspec.Struct, frozen=True):
