@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import secrets
@@ -10,8 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
+from multidict import istr
 
 from sivr import __version__
 from sivr.api.bodies import REQUEST_TIMEOUT_S
@@ -37,6 +39,8 @@ _NOT_YET = "Please replace the password you were given by one of your own first.
 HEALTH_TIMEOUT_S = 5.0
 JSON_BODY_LIMIT_BYTES = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_PROCESS = secrets.token_hex(4)
+_NUMBERS = itertools.count(1)
 _EXPOSED = (
     "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Upload-Offset, Retry-After, Sivr-Request-Id, Warning"
 )
@@ -52,6 +56,8 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000",
     "X-Frame-Options": "DENY",
 }
+# Written into every answer: names that need no folding of case each time.
+_SECURITY = tuple((istr(name), value) for name, value in SECURITY_HEADERS.items())
 
 
 class HealthPart(msgspec.Struct, frozen=True):
@@ -87,7 +93,7 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
     if _is_outer(request):
         return await handler(request)
     given = request.headers.get("Sivr-Request-Id", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    request_id = given if given and _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):08x}"
     request[REQUEST_ID] = request_id
     started = time.perf_counter()
     response: web.StreamResponse
@@ -171,13 +177,15 @@ def _allow(response: web.StreamResponse, origin: str) -> None:
 
 async def _on_prepare(request: web.Request, response: web.StreamResponse) -> None:
     """Headers that every answer carries, streamed ones included."""
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    headers = response.headers
+    for name, value in _SECURITY:
+        if name not in headers:
+            headers[name] = value
     origin = request.get(CORS_ORIGIN)
-    if origin and "Access-Control-Allow-Origin" not in response.headers:
+    if origin and hdrs.ACCESS_CONTROL_ALLOW_ORIGIN not in headers:
         _allow(response, origin)
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-store"
+    if hdrs.CACHE_CONTROL not in headers:
+        headers[hdrs.CACHE_CONTROL] = "no-store"
 
 
 def _authentication(authenticate: Authenticate) -> Middleware:

@@ -12,7 +12,7 @@ from aiohttp import web
 from sivr.api.app import Authenticate
 from sivr.api.authentication import SAFE_METHODS, bearer_token, require_known_origin
 from sivr.api.routing import Routes, actor
-from sivr.api.session_cookies import CLEAR_CACHE, cookie_name, set_cookie
+from sivr.api.session_cookies import CLEAR_CACHE, cookie_name, cookie_of, set_cookie
 from sivr.crypto import Verifier, actor_from_claims
 from sivr.errors import Unauthenticated
 from sivr.model.people import Actor, Grant
@@ -88,7 +88,7 @@ def node_authentication(
             request[_GRANTS] = sessions.verified(found, _grant_headers(request))
             request[_SESSION] = f"{found.id}/{claims.get('jti', '')}"
             return found
-        secret = request.cookies.get(name)
+        secret = cookie_of(request, name)
         if not secret:
             raise Unauthenticated("Please log in.")
         # Pictures are many and need no look into the database each; whatever changes something has one.
@@ -121,7 +121,7 @@ async def open_session(request: web.Request, body: NewNodeSession) -> web.Respon
     node = request.app[NODE]
     name = cookie_name(_ROLE, node.id)
     secret, session = await request.app[SESSIONS].open(
-        actor(request), expires, (*body.grants, *_grant_headers(request)), request.cookies.get(name)
+        actor(request), expires, (*body.grants, *_grant_headers(request)), cookie_of(request, name)
     )
     now = int(time.time())
     answer = OpenedNodeSession(
@@ -147,7 +147,7 @@ async def open_session(request: web.Request, body: NewNodeSession) -> web.Respon
 async def close_session(request: web.Request) -> web.Response:
     """The grants it held go with it."""
     name = cookie_name(_ROLE, request.app[NODE].id)
-    secret = request.cookies.get(name)
+    secret = cookie_of(request, name)
     if secret:
         await request.app[SESSIONS].close(secret)
     response = web.Response(status=204, headers=CLEAR_CACHE)

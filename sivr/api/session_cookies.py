@@ -13,6 +13,20 @@ def cookie_name(role: str, own_id: str) -> str:
     return f"__Host-sivr-{role}-{own_id}"
 
 
+def cookie_of(request: web.Request, name: str) -> str:
+    """The value of a cookie of the request, the first of that name; empty where there is none (RFC 6265 5.4).
+
+    Every picture brings cookies, and a whole jar is long to make for one of them.
+    """
+    start = name + "="
+    for header in request.headers.getall("Cookie", ()):
+        for pair in header.split(";"):
+            pair = pair.strip(" \t")
+            if pair.startswith(start):
+                return pair[len(start) :].strip('"')
+    return ""
+
+
 def set_cookie(response: web.StreamResponse, name: str, secret: str, max_age_s: int) -> None:
     """Give the browser a secret that scripts cannot read; ``max_age_s`` 0 takes it away."""
     # Written by hand: http.cookies does not know Partitioned before Python 3.14.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, cast, get_args
 
 import msgspec
@@ -28,6 +29,8 @@ Query = Mapping[str, Sequence[str]]
 
 MAX_AXIS = 8192
 MAX_PIXELS = 32 * 1024 * 1024
+REMEMBERED_LENGTH = 512
+"""Longer texts are read anew each time, so that strangers cannot fill the memory with them."""
 MIN_FOV_MM = 0.1
 MAX_FOV_MM = 100_000.0
 ANNOTATIONS = ("patient", "technique")
@@ -345,6 +348,11 @@ def _split(text: str, separator: str) -> list[str]:
 
 def media_ranges(text: str) -> tuple[MediaRange, ...]:
     """An Accept header (or accept parameter) as ranges; entries nobody can read are left out."""
+    # A browser says the same with every picture.
+    return (_remembered_ranges if len(text) <= REMEMBERED_LENGTH else _media_ranges)(text)
+
+
+def _media_ranges(text: str) -> tuple[MediaRange, ...]:
     found = []
     for entry in _split(text, ","):
         kind, *attributes = _split(entry, ";")
@@ -361,6 +369,9 @@ def media_ranges(text: str) -> tuple[MediaRange, ...]:
                 part_type = value.lower()
         found.append(MediaRange(type=main, subtype=sub, weight=weight, part_type=part_type))
     return tuple(found)
+
+
+_remembered_ranges = lru_cache(maxsize=256)(_media_ranges)
 
 
 def choose_media_type(accept: Sequence[str], header: str, offered: Sequence[str]) -> str:

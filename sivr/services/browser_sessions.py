@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -68,6 +69,7 @@ class BrowserSessions:
         self._verifier = Verifier(institutions, audience=own_id)
         self._believed_s = believed_s
         self._known: dict[str, tuple[BrowserSession, float]] = {}
+        self._reading: dict[str, asyncio.Task[BrowserSession | None]] = {}
 
     def verified(self, actor: Actor, tokens: Iterable[str]) -> tuple[Grant, ...]:
         """The grants in these tokens that are good here; raises Forbidden when none of them is.
@@ -137,20 +139,44 @@ class BrowserSessions:
         key = secret_hash(secret)
         session, until = self._known.get(key, (None, 0.0))
         if anew or session is None or time.monotonic() >= until or not _may_view(session, study_uid):
-            body = await self._rows.find(key)
-            session = None if body is None else msgspec.json.decode(body, type=BrowserSession)
-            if session is not None:
-                self._remember(session)
+            session = None if anew else await self._read_once(key)
+            if session is None or not _may_view(session, study_uid):
+                # The reading that others had begun may be older than the grant.
+                session = await self._read(key)
         if session is None or session.expires <= time.time():
             self._known.pop(key, None)
             raise Unauthenticated("Your session here has ended.")
         return session
 
+    async def _read_once(self, key: str) -> BrowserSession | None:
+        """As ``_read``, together with those who ask for the same at this moment."""
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = asyncio.create_task(self._read(key))
+            self._reading[key] = reading
+            reading.add_done_callback(lambda done: self._was_read(key, done))
+        return await asyncio.shield(reading)
+
+    def _was_read(self, key: str, reading: asyncio.Task[BrowserSession | None]) -> None:
+        self._reading.pop(key, None)
+        if not reading.cancelled():
+            # Read here, or a failure nobody waits for any more would be reported as lost.
+            reading.exception()
+
+    async def _read(self, key: str) -> BrowserSession | None:
+        body = await self._rows.find(key)
+        session = None if body is None else msgspec.json.decode(body, type=BrowserSession)
+        if session is not None:
+            self._remember(session)
+        return session
+
     async def close(self, secret: str) -> None:
         """End a session."""
         key = secret_hash(secret)
-        self._known.pop(key, None)
         await self._rows.remove(key)
+        if key in self._reading:
+            await asyncio.wait([self._reading[key]])
+        self._known.pop(key, None)
 
     def _remember(self, session: BrowserSession) -> None:
         self._known.pop(session.key, None)

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import TypeVar
 
@@ -254,6 +254,7 @@ def tag(*parts: str) -> str:
     return hashlib.sha256("\n".join((TAG_VERSION, *parts)).encode()).hexdigest()[:32]
 
 
+@lru_cache(maxsize=256)
 def _essence(given: Parameters) -> str:
     """The parameters that change pixels."""
     plain = msgspec.structs.replace(given, accept=(), view="", draft=False, unknown_annotation=())

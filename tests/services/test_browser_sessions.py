@@ -123,3 +123,36 @@ async def test_another_person_does_not_inherit(databases: tuple[Database, Databa
     other = await there.open(IVO, "1.2", cookie=cookie)
     assert other != cookie
     assert (await here.studies(cookie), await here.studies(other)) == ({"1.1"}, {"1.2"})
+
+
+async def test_a_reading_begun_before_a_grant_does_not_hide_it(
+    databases: tuple[Database, Database],
+) -> None:
+    here, there = (Process(one, believed_s=0.0) for one in databases)
+    cookie = await here.open(ANA, "1.1")
+
+    async def show_and_view(number: int) -> None:
+        study = f"1.2.{number}"
+        await here.open(ANA, study, cookie=cookie)
+        assert study in await there.studies(cookie, study)
+
+    async def look() -> None:
+        for _ in range(60):
+            assert await there.studies(cookie, "1.1") >= {"1.1"}
+
+    await asyncio.gather(look(), look(), *(show_and_view(number) for number in range(8)))
+
+
+async def test_nobody_is_let_in_by_a_reading_that_a_log_out_overtook(
+    databases: tuple[Database, Database],
+) -> None:
+    here = Process(databases[0], believed_s=60.0)
+    for _ in range(20):
+        cookie = await here.open(ANA, "1.1")
+        here.sessions._known.clear()
+        looking = asyncio.create_task(here.sessions.find(cookie, "1.1"))
+        await asyncio.sleep(0)
+        await here.sessions.close(cookie)
+        await asyncio.gather(looking, return_exceptions=True)
+        with pytest.raises(Unauthenticated):
+            await here.sessions.find(cookie, "1.1")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 
 from aiohttp import web
+from yarl import URL
 
 from sivr.api.node_sessions import grants_of
 from sivr.api.routing import actor
 from sivr.errors import Invalid
-from sivr.model.parameters import LOSSY, Parameters, Query, Resource, choose_media_type, read
+from sivr.model.parameters import (
+    LOSSY,
+    REMEMBERED_LENGTH,
+    Parameters,
+    Resource,
+    choose_media_type,
+    read,
+)
 from sivr.model.rendering import Picture
 from sivr.services.imaging import Imaging
 from sivr.services.permission import check_view
@@ -51,22 +60,32 @@ def frame_numbers(request: web.Request) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def query_of(request: web.Request) -> Query:
-    """The query string by lower-case name."""
-    found: dict[str, list[str]] = {}
-    for name, value in request.query.items():
-        found.setdefault(name.lower(), []).append(value)
-    return found
-
-
 def parameters(request: web.Request, resource: Resource) -> Parameters:
     """The picture parameters of the request; raises Invalid, TooLarge."""
-    return read(query_of(request), resource)
+    text = request.rel_url.raw_query_string
+    return (_remembered if len(text) <= REMEMBERED_LENGTH else _parameters)(text, resource)
+
+
+def _parameters(text: str, resource: Resource) -> Parameters:
+    found: dict[str, list[str]] = {}
+    for name, value in URL.build(query_string=text, encoded=True).query.items():
+        found.setdefault(name.lower(), []).append(value)
+    return read(found, resource)
+
+
+# Somebody who scrolls asks for picture after picture with the same parameters.
+_remembered = lru_cache(maxsize=1024)(_parameters)
 
 
 def media_type(request: web.Request, given: Parameters, offered: Sequence[str]) -> str:
     """The type to answer with; raises NotAcceptable."""
-    return choose_media_type(given.accept, ",".join(request.headers.getall("Accept", ())), offered)
+    return choose_media_type(given.accept, accept_header(request), tuple(offered))
+
+
+def accept_header(request: web.Request) -> str:
+    """All Accept headers of the request as one."""
+    given = request.headers.getall("Accept", ())
+    return given[0] if len(given) == 1 else ",".join(given)
 
 
 def not_modified(request: web.Request, tag: str) -> web.Response | None:

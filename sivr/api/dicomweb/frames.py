@@ -8,6 +8,7 @@ from aiohttp import web
 
 from sivr.api.dicomweb.answers import (
     IMAGING,
+    accept_header,
     allowed_study,
     frame_numbers,
     media_type,
@@ -40,7 +41,7 @@ async def rendered_frames(request: web.Request) -> web.StreamResponse:
     study, series_uid, instance = allowed_study(request), uid(request, "series"), uid(request, "instance")
     numbers = frame_numbers(request)
     given = parameters(request, "rendered")
-    part_type = choose_part_type(given.accept, request.headers.get("Accept", ""), FRAME_MEDIA_TYPES)
+    part_type = choose_part_type(given.accept, accept_header(request), FRAME_MEDIA_TYPES)
     imaging = request.app[IMAGING]
     if len(numbers) == 1 and part_type is None and not request.if_none_match:
         chosen = media_type(request, given, FRAME_MEDIA_TYPES)
@@ -66,7 +67,7 @@ async def rendered_instance(request: web.Request) -> web.StreamResponse:
     given = parameters(request, "rendered")
     instance = uid(request, "instance")
     first = position_in_series(series, instance, 1)
-    part_type = choose_part_type(given.accept, request.headers.get("Accept", ""), FRAME_MEDIA_TYPES)
+    part_type = choose_part_type(given.accept, accept_header(request), FRAME_MEDIA_TYPES)
     if part_type is None:
         return await _one(request, series, first, given)
     count = len(series.by_uid[instance].header.frames)
@@ -84,7 +85,7 @@ async def rendered_series(request: web.Request) -> web.StreamResponse:
     study = allowed_study(request)
     series = await request.app[IMAGING].loader.open(study, uid(request, "series"))
     given = parameters(request, "rendered")
-    part_type = choose_part_type(given.accept, request.headers.get("Accept", ""), FRAME_MEDIA_TYPES)
+    part_type = choose_part_type(given.accept, accept_header(request), FRAME_MEDIA_TYPES)
     return await _several(request, series, range(series.total), given, part_type)
 
 
