@@ -7,6 +7,7 @@ process.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -26,6 +27,8 @@ DRAFT_UPLOAD_S = 0.2
 """A draft shows the slices that can be uploaded in this time; the rest follows."""
 AHEAD_S = 0.02
 """How long work ahead may keep a job waiting."""
+NICENESS = 10
+"""A volume takes all cores for long; slices, made in a millisecond by the process that serves, go between."""
 
 
 def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes: int) -> None:
@@ -33,6 +36,8 @@ def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    # Before any thread: each takes it from the one that starts it.
+    os.nice(NICENESS)
     # A pipe that is gone means nobody is there to be told.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:

@@ -17,6 +17,7 @@ import pytest
 
 from sivr.errors import Canceled, Exhausted, Gone, Invalid, Unavailable
 from sivr.gl.farm import RenderFarm
+from sivr.gl.worker import NICENESS
 from sivr.model.cameras import viewpoint_for
 from sivr.model.pixels import Window
 from sivr.model.rendering import PlaneView, TransferFunction, VolumeView
@@ -74,6 +75,12 @@ async def test_pictures_come_back(farm: RenderFarm, bench: Any) -> None:
     health = farm.health()
     assert health["reason"] == "" and health["workers_alive"] == 1
     assert health["slice_path"] in ("cpu", "gl")
+
+
+async def test_workers_let_slices_of_the_serving_process_go_first(farm: RenderFarm) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    (pid,) = farm.worker_pids()
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, own + NICENESS)
 
 
 async def test_what_cannot_be_drawn_is_refused_and_the_worker_goes_on(farm: RenderFarm, bench: Any) -> None:
