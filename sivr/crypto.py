@@ -2,6 +2,10 @@
 
 Access tokens, grants and node tokens are EdDSA (Ed25519, RFC 8037) JSON Web Tokens. Every verifier holds
 the issuers' public keys and needs nobody else to check a token. Passwords are argon2id (RFC 9106).
+
+Stored objects are sealed with AES-256-GCM (NIST SP 800-38D) or XChaCha20-Poly1305, each under a key of its
+own that is made from the key of its study; studies' keys are wrapped by a node's master key
+(docs/decisions/0008-sealed-objects.md).
 """
 
 from __future__ import annotations
@@ -13,12 +17,15 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, Protocol, cast
 
 import jwt
+import nacl.bindings
 import nacl.exceptions
 import nacl.pwhash.argon2id
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from sivr.errors import Invalid, Unauthenticated
@@ -238,3 +245,167 @@ def new_secret() -> str:
 def secret_hash(secret: str) -> str:
     """What is stored instead of an opaque secret: SHA-256 in hex (the secret has full entropy)."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+CipherName = Literal["aes-256-gcm", "xchacha20-poly1305"]
+SEALING_KEY_BYTES = 32
+SEAL_TAG_BYTES = 16
+
+
+class Cipher(Protocol):
+    """Seals numbered pieces under one key. A number must be used once only: it is the nonce."""
+
+    def seal(self, number: int, plain: bytes | memoryview, bound: bytes) -> bytes:
+        """The piece encrypted, and a tag of 16 bytes; ``bound`` is authenticated with it."""
+
+    def open_into(self, number: int, sealed: memoryview, bound: bytes, out: memoryview) -> None:
+        """Decrypt into ``out``, which is 16 bytes shorter and may be the beginning of ``sealed`` itself.
+
+        Raises Invalid where anything is not as it was sealed; ``out`` is then of no use.
+        """
+
+
+class _AesGcm:
+    def __init__(self, key: bytes) -> None:
+        self._key = AESGCM(key)
+
+    def seal(self, number: int, plain: bytes | memoryview, bound: bytes) -> bytes:
+        return self._key.encrypt(number.to_bytes(12, "little"), plain, bound)
+
+    def open_into(self, number: int, sealed: memoryview, bound: bytes, out: memoryview) -> None:
+        try:
+            self._key.decrypt_into(number.to_bytes(12, "little"), sealed, bound, out)
+        except InvalidTag as error:
+            raise Invalid(_NOT_AS_SEALED) from error
+
+
+class _XChaCha20Poly1305:
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, number: int, plain: bytes | memoryview, bound: bytes) -> bytes:
+        nonce = number.to_bytes(24, "little")
+        return nacl.bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(bytes(plain), bound, nonce, self._key)
+
+    def open_into(self, number: int, sealed: memoryview, bound: bytes, out: memoryview) -> None:
+        out[:] = _xchacha_opened(bytes(sealed), bound, number.to_bytes(24, "little"), self._key)
+
+
+_CIPHERS: dict[CipherName, type[_AesGcm] | type[_XChaCha20Poly1305]] = {
+    "aes-256-gcm": _AesGcm,
+    "xchacha20-poly1305": _XChaCha20Poly1305,
+}
+_NOT_AS_SEALED = "This is not what was sealed, or not with this key."
+
+
+def object_cipher(name: CipherName, study_key: bytes, salt: bytes) -> Cipher:
+    """The cipher of one sealed object: ``salt`` is 32 random bytes drawn for it, so that no key seals two."""
+    key = hashlib.blake2b(salt, digest_size=SEALING_KEY_BYTES, key=study_key, person=b"SIVR object").digest()
+    return _CIPHERS[name](key)
+
+
+def new_study_key() -> bytes:
+    """A random key for the objects of one study."""
+    return secrets.token_bytes(SEALING_KEY_BYTES)
+
+
+def _xchacha_opened(sealed: bytes, bound: bytes, nonce: bytes, key: bytes) -> bytes:
+    try:
+        return nacl.bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, bound, nonce, key)
+    except nacl.exceptions.CryptoError as error:
+        raise Invalid(_NOT_AS_SEALED) from error
+
+
+class MasterKeys:
+    """The keys a node wraps its studies' keys with, newest first; in a file only its owner may read.
+
+    There is one, and two while it is being replaced. A line of the file is a key of 32 bytes in base64.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = {_master_id(key): key for key in keys}
+
+    @classmethod
+    def generate(cls) -> MasterKeys:
+        """One new random key."""
+        return cls([secrets.token_bytes(SEALING_KEY_BYTES)])
+
+    @classmethod
+    def load(cls, path: Path) -> MasterKeys:
+        """Read a file written by ``save``; raises Invalid in one sentence."""
+        try:
+            mode = path.stat().st_mode
+            lines = path.read_text().split()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not text"
+            raise Invalid(f"The master key {path} cannot be read: {reason}.") from error
+        if mode & 0o077:
+            raise Invalid(f"The master key {path} may be read by others; chmod 600 it.")
+        try:
+            keys = [base64.b64decode(line, validate=True) for line in lines]
+        except ValueError:
+            keys = []
+        if not keys or any(len(key) != SEALING_KEY_BYTES for key in keys):
+            raise Invalid(f"The master key {path} is not 32 bytes in base64.")
+        return cls(keys)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What the keys are called where something is wrapped with them, newest first."""
+        return tuple(self._keys)
+
+    def save(self, path: Path) -> None:
+        """Write a new file, readable by its owner alone; refuses to overwrite."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"".join(base64.b64encode(key) + b"\n" for key in self._keys.values()))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def replace(self, path: Path) -> None:
+        """Write the file anew; whoever is killed meanwhile leaves the old one or the new one."""
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            self.save(fresh)
+            fresh.replace(path)
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise Invalid(f"The master key {path} cannot be written: {error.strerror}.") from error
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def with_new(self) -> MasterKeys:
+        """These, and a new one before them."""
+        return MasterKeys([secrets.token_bytes(SEALING_KEY_BYTES), *self._keys.values()])
+
+    def only(self, master_id: str) -> MasterKeys:
+        """The one of that id alone; raises Invalid."""
+        return MasterKeys([self._of(master_id)])
+
+    def wrap(self, master_id: str, study_key: bytes, bound: bytes) -> bytes:
+        """A study's key as it is stored; ``bound`` says whose it is. Raises Invalid without that master."""
+        nonce = secrets.token_bytes(24)
+        key = self._of(master_id)
+        return nonce + nacl.bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(study_key, bound, nonce, key)
+
+    def unwrap(self, master_id: str, wrapped: bytes, bound: bytes) -> bytes:
+        """The study's key; raises Invalid where the master key is another one or something was changed."""
+        if len(wrapped) != 24 + SEALING_KEY_BYTES + SEAL_TAG_BYTES:
+            raise Invalid(_NOT_AS_SEALED)
+        return _xchacha_opened(wrapped[24:], bound, wrapped[:24], self._of(master_id))
+
+    def _of(self, master_id: str) -> bytes:
+        try:
+            return self._keys[master_id]
+        except KeyError as error:
+            raise Invalid(
+                f"The master key {master_id} is needed; the file holds {', '.join(self.ids)}."
+            ) from error
+
+
+def _master_id(key: bytes) -> str:
+    return hashlib.blake2b(key, digest_size=6, person=b"SIVR master").hexdigest()

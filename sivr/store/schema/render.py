@@ -114,3 +114,22 @@ sa.Index(None, outbox.c.available_at)
 
 cookie_session = cookie_session_table(metadata)
 audit = audit_table(metadata)
+
+# The key of a study's encrypted objects, wrapped by the master key of that name.
+study_key = sa.Table(
+    "study_key",
+    metadata,
+    sa.Column("study_uid", bytewise(), primary_key=True),
+    sa.Column("id", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.Column("master_id", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+# One row: the master key in force.
+sealing = sa.Table(
+    "sealing",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("master_id", sa.Text, nullable=False),
+)
