@@ -1,9 +1,12 @@
 """Volume pictures against VTK's ray casters: same volume, transfer function, camera and step, 512 x 512.
 
     python benchmarks/volumes.py [--series FOLDER ...] [--slices 555] [--rounds 3] [--path software|gl]
+    python benchmarks/volumes.py --only-gpu-mapper [--pictures FOLDER]
 
-CPU time of both in one process, alternating. Every renderer is held to its own picture at half the step
-(PSNR). Without the vtk package only our own figures are printed.
+CPU time of both in one run, alternating. Every renderer is held to its own picture at half the step
+(PSNR). VTK's GPU mapper is measured on the rasterizer of the processor (llvmpipe), the graphics device of a
+node without a card; with a card it is left out, for CPU time says nothing there. Without the vtk package
+only our own figures are printed.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import multiprocessing
+import os
 import sys
 import time
 import uuid
@@ -25,6 +29,7 @@ import numpy as np
 from measure import Row, Timing, alternate, machine, psnr, save, show, timed
 from volume_data import BONE, SKIN, Array, Volume, body, series
 
+from sivr.errors import Unavailable
 from sivr.gl import context
 from sivr.gl.source import VolumeSource
 from sivr.model.cameras import basis
@@ -33,6 +38,8 @@ from sivr.model.rendering import Method, PlaneView, TransferFunction, Viewpoint,
 
 SIDE = 512
 VIEWS = 8
+GPU_MAPPER_VIEWS = 2
+"""VTK's GPU mapper takes seconds for each on a processor."""
 SLAB_MM = 10.0
 WINDOW = Window(300.0, 1400.0, "linear-exact")
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct-head-1mm"
@@ -176,6 +183,11 @@ class Vtk:
         self.set_step(1.0)
         self.properties: dict[str, Any] = {}
 
+    def device(self) -> str:
+        """The OpenGL renderer that VTK draws with."""
+        lines = self.window.ReportCapabilities().splitlines()
+        return next((line.split(":", 1)[1].strip() for line in lines if "renderer string" in line), "none")
+
     def set_step(self, voxels: float) -> None:
         """Distance of samples, in voxels of the finest axis."""
         self.mapper.SetSampleDistance(float(self.volume.spacing.min() * voxels))
@@ -268,8 +280,13 @@ class Vtk:
 
 
 def _serve(pipe: Any, volume: Volume, gpu: bool) -> None:
+    # Read when the first window is made; without it VTK looks for an X server first.
+    os.environ["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"
     peer = Vtk(volume, gpu=gpu)
     while (asked := pipe.recv()) is not None:
+        if asked == "device":
+            pipe.send(peer.device())
+            continue
         viewpoint, function = asked
         pixels: list[Array] = []
 
@@ -302,6 +319,12 @@ class Peer:
     def time(self, viewpoint: Viewpoint, function: TransferFunction | str | None) -> Timing:
         """What one picture took."""
         return self.ask(viewpoint, function)[0]
+
+    def device(self) -> str:
+        """The OpenGL renderer it draws with, once it has drawn."""
+        self.pipe.send("device")
+        found: str = self.pipe.recv()
+        return found
 
     def close(self) -> None:
         """End the process."""
@@ -423,12 +446,90 @@ def compare(volume: Volume, path: str, rounds: int, real: bool, peer: bool) -> l
     return rows
 
 
+def compare_gpu_mapper(volume: Volume, rounds: int, pictures: Path | None) -> list[Row]:
+    """VTK's GPU mapper on llvmpipe against what a node without a graphics card draws with, and against our
+    shaders on the same llvmpipe, all at a step of one voxel."""
+    rows: list[Row] = []
+    vtk, ours = Peer(volume, gpu=True), Ours(volume, "software")
+    shaders = Ours(volume, "gl")
+    shaders.raycaster.full_step = 1.0
+    views = viewpoints(volume)[:GPU_MAPPER_VIEWS]
+    vtk.draw(views[0], BONE)
+    device = vtk.device()
+    print(f"\n{volume.name}: vtkGPUVolumeRayCastMapper on {device}", flush=True)
+    if context.is_software(device):
+        for function in (BONE, SKIN):
+            works = {
+                "ours": [partial(_time, ours, view, function) for view in views],
+                "our OpenGL": [partial(_time, shaders, view, function) for view in views],
+                "VTK GPU mapper": [partial(vtk.time, view, function) for view in views],
+            }
+            times = alternate(works, rounds)
+            rows += _gpu_mapper_rows(volume, function, times, ours, shaders, vtk, pictures)
+    else:
+        print("  left out: this is a graphics card, see benchmarks/gpu.py")
+    ours.close()
+    shaders.close()
+    vtk.close()
+    return rows
+
+
+def _gpu_mapper_rows(
+    volume: Volume,
+    function: TransferFunction,
+    times: dict[str, Timing],
+    ours: Ours,
+    shaders: Ours,
+    vtk: Peer,
+    pictures: Path | None,
+) -> list[Row]:
+    view = viewpoints(volume)[1]
+    mine, drawn, theirs = ours.draw(view, function), shaders.draw(view, function), vtk.draw(view, function)
+    if pictures is not None:
+        from PIL import Image
+
+        pictures.mkdir(parents=True, exist_ok=True)
+        name = f"{function.name}-{len(volume.voxels)}.png"
+        Image.fromarray(np.hstack([mine, drawn, theirs])).save(pictures / name)
+    alike = {"ours": psnr(mine, theirs), "our OpenGL": psnr(drawn, theirs)}
+    print(
+        f"  {function.name}: "
+        + ", ".join(f"{name} {t.cpu_ms:.0f} ms CPU ({t.wall_ms:.0f} wall)" for name, t in times.items())
+        + f"; same scene: VTK's picture is {alike['ours']:.1f} dB from ours, "
+        f"{alike['our OpenGL']:.1f} dB from "
+        f"our OpenGL's, which are {psnr(mine, drawn):.1f} dB from each other",
+        flush=True,
+    )
+    base = times["VTK GPU mapper"].cpu_ms
+    return [
+        Row(
+            f"full quality, {function.name}, {volume.name}{which}",
+            f"{times[name].cpu_ms:.0f} ms",
+            f"VTK GPU mapper on llvmpipe {base:.0f} ms",
+            base / times[name].cpu_ms,
+            target,
+            f"pictures {alike[name]:.1f} dB alike",
+        )
+        for name, which, target in (("ours", "", 20.0), ("our OpenGL", ", our OpenGL on llvmpipe", 1.0))
+    ]
+
+
 def _slab(ours: Ours, view: Viewpoint) -> Timing:
     return timed(lambda: ours.slab(view))
 
 
 def _time(ours: Ours, view: Viewpoint, function: TransferFunction | None, **how: Any) -> Timing:
     return timed(lambda: ours.draw(view, function, **how))
+
+
+def _context() -> bool:
+    """Make OpenGL current in this process, if it can be."""
+    try:
+        context.create("auto")
+    except Unavailable as error:
+        print(f"No OpenGL here: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def main() -> None:
@@ -440,20 +541,30 @@ def main() -> None:
     parser.add_argument("--no-real", action="store_true")
     parser.add_argument("--no-body", action="store_true")
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--no-gpu-mapper", action="store_true")
+    parser.add_argument("--only-gpu-mapper", action="store_true")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of ours, our OpenGL and VTK's")
     parser.add_argument("--path", choices=("software", "gl"), default="software")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     renderer = "software"
+    gpu_mapper = not (given.no_peer or given.no_gpu_mapper)
+    if given.path == "gl" or gpu_mapper:
+        gpu_mapper = _context() and gpu_mapper
     if given.path == "gl":
-        context.create("auto")
         renderer = context.describe()["renderer"]
     print(machine(), renderer, sep="; ")
     rows = []
     folders = given.series or ([REAL] if REAL.is_dir() and not given.no_real else [])
-    for folder in folders:
-        rows += compare(series(folder), given.path, given.rounds, True, not given.no_peer)
+    volumes = [(partial(series, folder), True) for folder in folders]
     if not given.no_body:
-        rows += compare(body(given.slices), given.path, given.rounds, False, not given.no_peer)
+        volumes.append((partial(body, given.slices), False))
+    for load, real in volumes:
+        volume = load()
+        if not given.only_gpu_mapper:
+            rows += compare(volume, given.path, given.rounds, real, not given.no_peer)
+        if gpu_mapper:
+            rows += compare_gpu_mapper(volume, min(given.rounds, 2), given.pictures)
     print("\n" + show(rows))
     if given.json:
         save(given.json, rows)
