@@ -1,10 +1,11 @@
 """Refined pictures: several rays through every pixel, each with a place of its own in it and a first sample
 of its own, averaged.
 
-The places are a rank-1 lattice: every column, every row and every part of a step is used once, so that edges
-of any direction are seen at many levels and the mean of the places is the pixel's center. First samples are
-spread evenly over a step for whole passes, not at random for each ray: rings where surfaces fall between
-samples then cancel without leaving noise, and the same request gives the same bytes.
+Every column, every row and every part of a step is used once, in the order that multiples of the golden
+section (and of the root of 2) have: edges of any direction are seen at many levels, and the mean of the
+places is the pixel's center. First samples are spread evenly over a step for whole passes, not at random for
+each ray: rings where surfaces fall between samples then cancel without leaving noise, and the same request
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import math
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from sivr.gl.camera import Rays
 
@@ -24,6 +24,7 @@ OPAQUE = 0.999
 """Opacity at which their rays end: what could still shine through is less than a grey level."""
 LAYERS = 4
 """Samples of refined projections per voxel layer."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -49,20 +50,7 @@ class Pass(msgspec.Struct, frozen=True):
 @functools.cache
 def passes(count: int) -> tuple[Pass, ...]:
     """``count`` passes, the same ones for the same count."""
-    numbers = np.arange(count)
-    factors = [factor for factor in range(1, count) if math.gcd(factor, count) == 1] or [1]
-
-    def places(*found: int) -> npt.NDArray[np.int64]:
-        return np.stack([numbers * factor % count for factor in (1, *found)], axis=1)
-
-    down = max(factors, key=lambda factor: _apart(places(factor), count))
-    ahead = max(factors, key=lambda factor: _apart(places(down, factor), count))
-    at = (places(down, ahead) + 0.5) / count
+    right = np.arange(count)
+    down, ahead = (np.argsort(np.argsort(right * factor % 1.0)) for factor in (_GOLDEN, math.sqrt(2)))
+    at = (np.stack([right, down, ahead], axis=1) + 0.5) / count
     return tuple(Pass(float(x) - 0.5, float(y) - 0.5, float(z)) for x, y, z in at)
-
-
-def _apart(places: npt.NDArray[np.int64], count: int) -> int:
-    """The least squared distance of two places, the pixel's neighbors having the same ones."""
-    # Of a lattice, what lies around one place lies around all.
-    away = np.minimum(places[1:], count - places[1:])
-    return int((away**2).sum(axis=1).min(initial=3 * count**2))

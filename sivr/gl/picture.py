@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,18 @@ BAND_PIXELS = 512 * 96
 """A picture is drawn in bands of about this many pixels, so that it can be abandoned in between."""
 
 
-class Canvas:
-    """An 8-bit RGBA framebuffer. Its first row is the picture's top row."""
+_FORMATS = {False: (GL.GL_RGBA8, GL.GL_UNSIGNED_BYTE), True: (GL.GL_RGBA32F, GL.GL_FLOAT)}
 
-    def __init__(self, width: int, height: int) -> None:
+
+class Canvas:
+    """An RGBA framebuffer of 8 bits, or of floats for sums. Its first row is the picture's top row."""
+
+    def __init__(self, width: int, height: int, floats: bool = False) -> None:
         self.width, self.height = width, height
+        inside, outside = _FORMATS[floats]
         self.texture = int(GL.glGenTextures(1))
         GL.glBindTexture(GL.GL_TEXTURE_2D, self.texture)
-        GL.glTexImage2D(
-            GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None
-        )
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, inside, width, height, 0, GL.GL_RGBA, outside, None)
         GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR)
         self.framebuffer = int(GL.glGenFramebuffers(1))
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.framebuffer)
@@ -61,16 +63,53 @@ class Easel:
         """Run the current program over a picture; ``check`` is called between bands and may raise
         Canceled."""
         self._bind(width, height)
+        self._bands(width, height, check, (lambda: None,))
+
+    def mean(
+        self,
+        width: int,
+        height: int,
+        passes: Sequence[Callable[[], None]],
+        check: Callable[[], None] | None = None,
+    ) -> Pixels:
+        """The mean of several pictures (h, w, 3), rounded once; each of ``passes`` makes the current program
+        ready for one. As ``draw``."""
+        # Sums are large and seldom: their canvas is not kept.
+        sums = Canvas(width, height, floats=True)
+        GL.glClearColor(0.0, 0.0, 0.0, 0.0)
+        GL.glClear(GL.GL_COLOR_BUFFER_BIT)
+        GL.glBlendFunc(GL.GL_ONE, GL.GL_ONE)
+        GL.glEnable(GL.GL_BLEND)
+        read = np.empty((height, width, 4), np.float32)
+        try:
+            self._bands(width, height, check, passes)
+            GL.glReadPixels(0, 0, width, height, GL.GL_RGBA, GL.GL_FLOAT, read)
+        finally:
+            GL.glDisable(GL.GL_BLEND)
+            sums.delete()
+        mean = read[..., :3] * np.float32(255 / len(passes)) + np.float32(0.5)
+        pixels: Pixels = np.minimum(mean, 255).astype(np.uint8)
+        return pixels
+
+    def _bands(
+        self,
+        width: int,
+        height: int,
+        check: Callable[[], None] | None,
+        passes: Sequence[Callable[[], None]],
+    ) -> None:
         GL.glViewport(0, 0, width, height)
         rows = max(16, BAND_PIXELS // width) if check else height
         GL.glEnable(GL.GL_SCISSOR_TEST)
         try:
             for top in range(0, height, rows):
-                if check and top:
-                    GL.glFinish()
-                    check()
                 GL.glScissor(0, top, width, min(rows, height - top))
-                GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
+                for number, begin in enumerate(passes):
+                    if check and (top or number):
+                        GL.glFinish()
+                        check()
+                    begin()
+                    GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
         except Canceled:
             GL.glFinish()
             raise

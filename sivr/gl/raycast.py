@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from OpenGL import GL
 
 from sivr.errors import Invalid, TooLarge
-from sivr.gl import camera
+from sivr.gl import camera, passes
 from sivr.gl.picture import Easel, Pixels
 from sivr.gl.program import Program
 from sivr.gl.ready import BRICK
@@ -24,6 +25,8 @@ Check = Callable[[], None]
 
 FULL_STEP = 0.75
 """Ray step of a finished picture, in voxels of the finest axis; drafts take one (51 dB and more)."""
+OPAQUE = 0.98
+"""Opacity at which rays end."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
 FUNCTIONS = {"linear": 0, "linear-exact": 1, "sigmoid": 2}
@@ -52,8 +55,8 @@ class Raycaster:
     def volume(self, volume: VolumeTexture, view: VolumeView, check: Check | None = None) -> Pixels:
         """A picture of the whole volume: (h, w, 3) when composite, else (h, w).
 
-        Drafts are drawn at half the size, and composites from half resolution. Raises Canceled when ``check``
-        does, TooLarge for more pixels than the device can draw.
+        Drafts are drawn at half the size, and composites from half resolution; refined ones take more
+        samples. Raises Canceled when ``check`` does, TooLarge for more pixels than the device can draw.
         """
         self._refuse_size(view.width, view.height)
         size = (view.width, view.height)
@@ -63,7 +66,9 @@ class Raycaster:
         if not volume.slices_ready:
             return _black(view.width, view.height, color)
         if color:
-            self._use_composite(volume, view, size)
+            refined = self._use_composite(volume, view, size)
+            if refined:
+                return self._easel.mean(*size, refined, check)
         else:
             self._use_projection(volume, view, size)
         self._easel.draw(*size, check)
@@ -91,7 +96,10 @@ class Raycaster:
         self._easel.draw(view.width, view.height, check)
         return self._easel.read(view.width, view.height, color=False)
 
-    def _use_composite(self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]) -> None:
+    def _use_composite(
+        self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]
+    ) -> list[Callable[[], None]]:
+        """Make the program ready; what is returned makes it ready for each pass of a refined picture."""
         function = view.transfer_function or preset_for("", "")
         window = view.window
         if function.relative:
@@ -109,7 +117,10 @@ class Raycaster:
         rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, affine)
         finest = float(np.linalg.norm(affine[:3, :3], axis=0).min())
         # From half resolution a step of a voxel is two of the volume's; without it, the same is skipped over.
-        step = finest * ((1.0 if half is not None else 2.0) if view.draft else self.full_step)
+        refined = view.refine > 1 and not view.draft
+        step = finest * (passes.STEP if refined else self.full_step)
+        if view.draft:
+            step = finest * (1.0 if half is not None else 2.0)
         table = table_of(function, step)
         distances = volume.distance_map(function)
         program = self._program("composite.frag", ("HALF",) if half is not None else ())
@@ -126,6 +137,7 @@ class Raycaster:
             ),
             lps_from_gradient=rays.lps_from_gradient,
             step=float(step),
+            opaque=passes.OPAQUE if refined else OPAQUE,
             flat=float(FLAT * (table.high - table.low) / abs(texel_scale)),
             light=(function.ambient, function.diffuse, function.specular),
             toward=rays.toward,
@@ -137,6 +149,11 @@ class Raycaster:
             distance=(1, GL.GL_TEXTURE_3D, distances),
             table=(2, GL.GL_TEXTURE_2D, self._table),
         )
+        if not refined:
+            return []
+        return [
+            partial(program.set, origin=one.rays(rays, step).origin) for one in passes.passes(view.refine)
+        ]
 
     def _use_projection(self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]) -> None:
         window = view.window or _range_window(*volume.value_range())
@@ -146,7 +163,13 @@ class Raycaster:
         self._set_rays(program, rays, volume.shape, (view.width / size[0], view.height / size[1]))
         self._set_values(program, volume, window, invert=False)
         largest = method == "maximum_ip"
-        program.set(brick=float(BRICK * EXTREME_BRICKS), floor=_floor(volume, window, largest))
+        # Means are of the voxels themselves, and nothing lies between a voxel and padding.
+        refined = view.refine > 1 and not view.draft and bool(defines) and "PADDED" not in defines
+        program.set(
+            brick=float(BRICK * EXTREME_BRICKS),
+            samples=float(passes.LAYERS if refined else 1),
+            floor=_floor(volume, window, largest),
+        )
         # Made before anything is bound: making it binds unit 0.
         extremes = volume.handle if method == "average_ip" else volume.extremes(largest)
         self._bind(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from sivr.errors import Invalid, TooLarge
 from sivr.gl import camera, passes
+from sivr.gl.attempt import Attempt
 from sivr.gl.ready import BRICK, ReadyVolume
 from sivr.gl.source import VolumeSource
 from sivr.gl.transfer import ENTRIES, placed, table_of
@@ -40,6 +41,8 @@ FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
 BAND = 16
 """Rows that one thread draws at a time, and after which a picture may be abandoned."""
+CHECK_S = 0.01
+"""How often is asked whether to go on while only other threads draw."""
 MOST_PIXELS_A_SIDE = 16384
 KEPT = 4
 """Transfer functions whose empty bricks are remembered."""
@@ -304,30 +307,42 @@ class SoftwareCaster:
         times: int = 1,
     ) -> None:
         """Draw all rows in bands, each by the next free thread, as many times as asked for; ``check`` may
-        raise Canceled between them."""
+        raise Canceled or Interrupted between them. An Attempt keeps the rows that are finished then, and
+        goes on below them the next time."""
         rows = out.shape[0]
-        bands = iter(range(0, rows, BAND))
+        attempt = check if isinstance(check, Attempt) else None
+        kept = attempt.resume(out.shape) if attempt is not None else None
+        first = 0
+        if kept is not None:
+            first = len(kept)
+            out[:first] = kept
+        bands = iter(range(first, rows, BAND))
+        finished = bytearray(-(-(rows - first) // BAND))
         abandoned = threading.Event()
 
-        def work(bands: Iterator[int]) -> None:
+        def work(check: Check | None) -> None:
             for top in bands:
                 for number in range(times):
                     if abandoned.is_set():
                         return
-                    draw(top, min(top + BAND, rows), number)
-
-        helpers = [self._pool.submit(work, bands) for _ in range(self._threads - 1)]
-        try:
-            for top in bands:
-                for number in range(times):
-                    if check and (top or number):
+                    if check and (top > first or number):
                         check()
                     draw(top, min(top + BAND, rows), number)
+                finished[(top - first) // BAND] = True
+
+        helpers = [self._pool.submit(work, None) for _ in range(self._threads - 1)]
+        try:
+            work(check)
+            while check and wait(helpers, CHECK_S).not_done:
+                check()
         except BaseException:
             abandoned.set()
             raise
         finally:
             wait(helpers)
+            if attempt is not None:
+                done = finished.find(0)
+                attempt.keep(out[: rows if done < 0 else first + done * BAND])
         for helper in helpers:
             helper.result()
 

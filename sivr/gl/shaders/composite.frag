@@ -10,13 +10,12 @@ uniform sampler2D u_table;       // color and opacity per step
 uniform vec2 u_table_scale;      // table coordinate = texel * x + y
 uniform mat3 u_lps_from_gradient;
 uniform float u_step;            // mm
+uniform float u_opaque;          // opacity at which a ray ends
 uniform float u_flat;            // gradient (texel units per mm) below which there is no surface to shade
 uniform vec3 u_light;            // ambient, diffuse, specular
 uniform vec3 u_toward;           // unit vector to the viewer, LPS; the light is there
 
 out vec4 color;
-
-const float OPAQUE = 0.98;
 
 vec4 table_at(float texel) {
     return texture(u_table, vec2(texel * u_table_scale.x + u_table_scale.y, 0.5));
@@ -69,7 +68,7 @@ void main() {
             vec3 leave = (mix(high, low, lessThan(u_direction, vec3(0.0))) - origin) * inverse;
             n = max(n + 1.0, ceil(min(min(leave.x, leave.y), leave.z) / u_step));
         }
-        if (n > last || sum.a > OPAQUE) break;
+        if (n > last || sum.a > u_opaque) break;
 #ifdef HALF
         // The gradient lies beside the value: one fetch is all, and looking ahead would not pay.
         vec4 here = texture(u_volume, at / u_size);

@@ -1,6 +1,7 @@
 #version 330 core
 // Maximum, minimum and average projection. One sample per voxel layer of the axis the ray follows most, in
-// the layer's middle: rays along an axis meet voxel centers, and the result is that of a projected array.
+// the layer's middle: rays along an axis meet voxel centers, and the result is that of a projected array. When
+// refined, some more on the way to the next layer.
 #include "ray.glsl"
 #include "window.glsl"
 
@@ -8,6 +9,7 @@ uniform vec2 u_value_scale;   // modality value = texel * x + y
 uniform float u_padding;      // texels up to this are not image; below every texel when there is no padding
 uniform sampler3D u_extremes; // largest (or least) texel of each brick
 uniform float u_brick;        // voxels per brick
+uniform float u_samples;      // per layer
 uniform float u_floor;        // texel at which the window is black already: nothing to find below (above)
 
 out vec4 color;
@@ -24,11 +26,10 @@ void main() {
     int axis = along.x >= along.y && along.x >= along.z ? 0 : (along.y >= along.z ? 1 : 2);
     float a = origin[axis] + span.x * u_direction[axis];
     float b = origin[axis] + span.y * u_direction[axis];
-    float layer = ceil(min(a, b) - 0.5 - 1e-3);
-    float last = floor(max(a, b) - 0.5 + 1e-3);
-    layer = max(layer, 0.0);
-    last = min(last, u_size[axis] - 1.0);
-    if (span.x > span.y || layer > last) {
+    // In samples: every u_samples-th lies in the middle of a layer.
+    float n = max(ceil(min(a, b) - 0.5 - 1e-3), 0.0) * u_samples;
+    float last = min(floor(max(a, b) - 0.5 + 1e-3), u_size[axis] - 1.0) * u_samples;
+    if (span.x > span.y || n > last) {
         color = vec4(0.0, 0.0, 0.0, 1.0);
         return;
     }
@@ -39,8 +40,8 @@ void main() {
     for (;;) {
         vec3 at;
         for (;;) {
-            at = voxel_at(origin, axis, layer);
-            if (layer > last) break;
+            at = voxel_at(origin, axis, n / u_samples);
+            if (n > last) break;
 #if defined(MAXIMUM) || defined(MINIMUM)
             vec3 brick = clamp(floor(at / u_brick), vec3(0.0), bricks);
             float extreme = texelFetch(u_extremes, ivec3(brick), 0).r;
@@ -49,19 +50,19 @@ void main() {
 #else
             if (extreme < best) break;
 #endif
-            // To the first layer behind this brick; the path is straight, so the nearest of three exits.
+            // To the first sample behind this brick; the path is straight, so the nearest of three exits.
             vec3 forward = u_direction / u_direction[axis];
             vec3 low = brick * u_brick;
             vec3 high = low + u_brick;
             vec3 leave = (mix(high, low, lessThan(forward, vec3(0.0))) - at)
                 / mix(forward, vec3(1e-12), lessThan(abs(forward), vec3(1e-12)));
-            layer = max(layer + 1.0, ceil(layer + min(min(leave.x, leave.y), leave.z)));
+            n = max(n + 1.0, ceil(n + min(min(leave.x, leave.y), leave.z) * u_samples));
             count += 1.0;
 #else
             break;
 #endif
         }
-        if (layer > last) break;
+        if (n > last) break;
 #ifdef PADDED
         float texel = texelFetch(u_volume, ivec3(min(at, u_size - 1.0)), 0).r;
         bool image = texel > u_padding;
@@ -79,7 +80,7 @@ void main() {
         total += image ? texel : 0.0;
         count += image ? 1.0 : 0.0;
 #endif
-        layer += 1.0;
+        n += 1.0;
     }
 #if defined(MAXIMUM) || defined(MINIMUM)
     float texel = best;
