@@ -82,6 +82,9 @@ class SoftwareVolume(ReadyVolume):
         if self._own is not None:
             self._own[k] = image
 
+    def _holds_images(self) -> bool:
+        return self._own is not None
+
     def voxels(self) -> Voxels:
         """For programs: what is shown at present."""
         if self._own is not None:
@@ -258,9 +261,11 @@ class SoftwareCaster:
         voxels = volume.voxels()
         if refined:
             every = [parameters(one.rays(rays, step), passes.OPAQUE) for one in passes.passes(view.refine)]
-            sums = np.zeros((*_canvas(width, height, np.uint8).shape, 3), np.float32)
+            sums = np.empty((*_canvas(width, height, np.uint8).shape, 3), np.float32)
 
             def add(top: int, end: int, number: int) -> None:
+                if number == 0:
+                    sums[top:end] = 0
                 composite.accumulate(voxels, distance, opacity, colors, every[number], sums, top, end)
 
             self._draw(sums, check, add, len(every))
