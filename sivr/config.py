@@ -161,6 +161,16 @@ class Limits(Settings, frozen=True, kw_only=True):
     """Uploads are refused when the data folder has less than this left."""
 
 
+class Storage(Settings, frozen=True, kw_only=True):
+    """How a render node stores new objects; those that are there stay as they are, and readable."""
+
+    compress: bool = True
+    encrypt: bool = False
+    cipher: Literal["aes-256-gcm", "xchacha20-poly1305"] = "aes-256-gcm"
+    master_key: str | None = None
+    """File with the key that wraps the studies' keys: needed to encrypt, and to read what is encrypted."""
+
+
 class Render(ApiRole, frozen=True, kw_only=True):
     """Bytes: upload, indexing, pictures."""
 
@@ -178,6 +188,7 @@ class Render(ApiRole, frozen=True, kw_only=True):
     render_queue: Positive = 64
     gl_platform: Literal["auto", "egl", "glfw", "osmesa", "software"] = "auto"
     indexing_workers: Positive = 2
+    storage: Storage = Storage()
     limits: Limits = Limits()
 
 
@@ -259,7 +270,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-_PATH_FIELDS = {"certificate", "key", "signing_key", "data", "ca"}
+_PATH_FIELDS = {"certificate", "key", "signing_key", "master_key", "data", "ca"}
 
 
 def _absolute(value: Any, folder: Path) -> Any:
@@ -369,6 +380,11 @@ def _trust_faults(config: Config) -> Iterator[str]:
             yield from _key_faults(f"roles.render.institution.public_keys[{number}]", key)
         if institution.ca:
             yield from _file_faults("roles.render.institution.ca", institution.ca)
+        storage = config.roles.render.storage
+        if storage.master_key:
+            yield from _file_faults("roles.render.storage.master_key", storage.master_key)
+        elif storage.encrypt:
+            yield "roles.render.storage.master_key: this key is needed to encrypt; sivr init writes one."
     if config.roles.toplevel:
         for index, known in enumerate(config.roles.toplevel.institutions):
             yield from _url_faults(f"roles.toplevel.institutions[{index}].url", known.url)

@@ -13,7 +13,7 @@ import yaml
 from sivr import config
 from sivr.cli.init import Plan, write
 from sivr.cli.main import main
-from sivr.crypto import SigningKey
+from sivr.crypto import MasterKeys, SigningKey
 from sivr.errors import Invalid
 
 EXAMPLE = Path(__file__).parents[1] / "example.yaml"
@@ -31,6 +31,7 @@ def example(tmp_path: Path) -> Path:
     (tmp_path / "keys").mkdir()
     for name in ("county", "general", "node-1"):
         SigningKey.generate().save(tmp_path / "keys" / f"{name}.key")
+    MasterKeys.generate().save(tmp_path / "keys" / "node-1.master")
     return tmp_path / "example.yaml"
 
 

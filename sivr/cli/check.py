@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from pathlib import Path
 
 from sivr import config
-from sivr.crypto import SigningKey
+from sivr.crypto import MasterKeys, SigningKey
 from sivr.edge.certificates import certificate_end, ending
 from sivr.edge.listener import tls_context
 from sivr.errors import Invalid
+from sivr.services.storage_care import master_in_force
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
         certificates.setdefault(role.tls.certificate, f"roles.{name}.tls.certificate")
         if isinstance(role, config.ApiRole):
             keys.append((name, role.id, SigningKey.load(Path(role.signing_key)).public.text))
+    if settings.roles.render is not None:
+        _check_storage(settings.roles.render)
     print(f"{options.file}: good ({', '.join(config.role_names(settings))}).")
     for name, own_id, key in keys:
         print(f"public key of {name} {own_id}: {key}")
@@ -39,6 +43,19 @@ def run(options: argparse.Namespace) -> int:
         if warning := _warning(Path(certificate)):
             print(f"sivr: warning: {where}: {warning}", file=sys.stderr)
     return 0
+
+
+def _check_storage(render: config.Render) -> None:
+    """Raise Invalid where the master key cannot open what the node has stored."""
+    needed = asyncio.run(master_in_force(render.database))
+    here = "roles.render.storage.master_key"
+    if render.storage.master_key is None:
+        if needed is not None:
+            raise Invalid(f"{here}: this node has encrypted objects; the master key {needed} is needed.")
+        return
+    found = MasterKeys.load(Path(render.storage.master_key)).ids
+    if needed is not None and needed not in found:
+        raise Invalid(f"{here}: the master key {needed} is needed, the file holds {', '.join(found)}.")
 
 
 def _warning(certificate: Path) -> str:

@@ -15,7 +15,7 @@ import yaml
 
 from sivr import config
 from sivr.cli.local_ca import LocalCa
-from sivr.crypto import SigningKey
+from sivr.crypto import MasterKeys, SigningKey
 from sivr.errors import Conflict, Invalid
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+")
@@ -114,6 +114,11 @@ def run(options: argparse.Namespace) -> int:
     for file in files:
         print(f"wrote {file}")
     print(f"Certificate of the local authority, for browsers: {options.folder / 'ca' / 'ca.pem'}")
+    for file in files:
+        for master in sorted((file.parent / "keys").glob("*.master")):
+            print(
+                f"Keep a copy of {master} in a safe place: without it nothing that is stored can be opened."
+            )
     print(f"Next: sivr user add --config {files[0]} --login admin --role administrator")
     print(f"Then: sivr run --config {files[0]}")
     return 0
@@ -165,6 +170,8 @@ def write(folder: Path, plan: Plan) -> list[Path]:
         for place in mine:
             if place.role != "web":
                 keys[place.role, place.id].save(here / "keys" / f"{place.id}.key")
+            if place.role == "render":
+                MasterKeys.generate().save(here / "keys" / f"{place.id}.master")
         tree = _tree(plan, places, mine, {name: key.public.text for name, key in keys.items()})
         file = here / "sivr.yaml"
         text = "# Written by sivr init; every key is explained in example.yaml.\n"
@@ -231,6 +238,11 @@ def _tree(
         if place.role == "render":
             role["name"] = place.id
             role["data"] = f"data/{place.id}"
+            role["storage"] = {
+                "compress": True,
+                "encrypt": True,
+                "master_key": f"keys/{place.id}.master",
+            }
             role["toplevels"] = [{"id": "toplevel", "public_keys": [toplevel_key]}]
             role["institution"] = {
                 "id": plan.institution_id,

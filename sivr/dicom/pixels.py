@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,6 +67,50 @@ def decode_frame(header: InstanceHeader, frame: int, encoded: bytes) -> Array:
     return values
 
 
+def plain_frame(header: InstanceHeader, frame: int, dtype: Any) -> tuple[int, int] | None:
+    """Where the frame's bytes lie in its file when they are the samples of a gray frame as this machine holds
+    them in ``dtype``: offset and length. None for all others, which ``decode_frame`` is for.
+
+    Bits beyond the stored ones may still be there: ``settle`` takes them away.
+    """
+    form, parts = header.pixel_format, header.frames[frame].parts if frame < len(header.frames) else ()
+    syntax = SYNTAXES.get(header.transfer_syntax_uid)
+    if form is None or header.not_renderable or len(parts) != 1 or syntax is None or syntax.codec != "native":
+        return None
+    if (
+        form.samples_per_pixel != 1
+        or form.color
+        or form.kind != "integer"
+        or form.bits_allocated not in (8, 16)
+    ):
+        return None
+    if not syntax.pixels_little_endian or sys.byteorder != "little" or stored_dtype(form) != dtype:
+        return None
+    length = form.rows * form.columns * form.bits_allocated // 8
+    return (parts[0][0], length) if parts[0][1] >= length else None
+
+
+def settle(pixel_format: PixelFormat, samples: Array, out: Array) -> None:
+    """Stored values of samples (which are spoiled) into ``out``: signs extended, other bits cleared."""
+    left, unused = _shifts(pixel_format, high_bit_counts=True)
+    np.left_shift(samples, left, out=samples)
+    np.right_shift(samples, unused, out=out)
+
+
+def has_other_bits(pixel_format: PixelFormat) -> bool:
+    """Whether samples may hold more than the stored bits."""
+    return pixel_format.bits_stored < pixel_format.bits_allocated
+
+
+def _shifts(pixel_format: PixelFormat, *, high_bit_counts: bool) -> tuple[int, int]:
+    """How far to the top, and down again: an arithmetic shift extends the sign, a logical one clears."""
+    stored, high = pixel_format.bits_stored, pixel_format.high_bit
+    unused = pixel_format.bits_allocated - stored
+    if high_bit_counts and stored <= high + 1 <= pixel_format.bits_allocated:
+        return pixel_format.bits_allocated - 1 - high, unused
+    return unused, unused
+
+
 def decode_frames(header: InstanceHeader, source: BinaryIO | Path | bytes) -> Iterator[Array]:
     """Every frame in order; also of objects whose frames cannot be read alone (deflated data sets).
 
@@ -103,19 +148,13 @@ def _stored_values(
         if samples.min() < info.min or samples.max() > info.max:
             raise Invalid("The compressed frame holds larger values than its header allows.")
     values = samples.astype(dtype, copy=False)
-    stored, high = pixel_format.bits_stored, pixel_format.high_bit
-    unused = pixel_format.bits_allocated - stored
-    if unused <= 0:
+    if not has_other_bits(pixel_format):
         return values
     explicit = codec in ("jpeg-ls", "jpeg2000", "htj2k", "jpeg-xl")
     if explicit and (not pixel_format.signed or stream_is_signed(codec, encoded)):
         # These code streams say how wide a sample is: nothing else can hide in them.
         return values
-    if codec in ("native", "deflated-frame", "rle") and stored <= high + 1 <= pixel_format.bits_allocated:
-        left = pixel_format.bits_allocated - 1 - high
-    else:
-        left = unused
-    # Up to the top and down again: an arithmetic shift extends the sign, a logical one clears the rest.
+    left, unused = _shifts(pixel_format, high_bit_counts=codec in ("native", "deflated-frame", "rle"))
     return (values << left) >> unused
 
 

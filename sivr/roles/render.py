@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from sivr.api.render_app import NodeSettings, render_app
-from sivr.config import Limits, Render
-from sivr.crypto import ACCESS_AUDIENCE, PublicKey, SigningKey, Verifier
+from sivr.config import Limits, Render, Storage
+from sivr.crypto import ACCESS_AUDIENCE, MasterKeys, PublicKey, SigningKey, Verifier
 from sivr.peers import InstitutionPeer, open_client
 from sivr.services.archives import ArchiveLimits
 from sivr.services.imaging import open_imaging
 from sivr.services.ingest import open_ingest
 from sivr.services.uploads import UploadLimits
+from sivr.store.sealing import Form
 
 MEGABYTE = 1024 * 1024
 
@@ -34,6 +36,10 @@ def _limits(limits: Limits) -> UploadLimits:
     )
 
 
+def _form(storage: Storage) -> Form:
+    return Form(compress=storage.compress, cipher=storage.cipher if storage.encrypt else None)
+
+
 @asynccontextmanager
 async def open_render(settings: Render) -> AsyncIterator[web.Application]:
     """The node's application on its database, its folder and its render workers."""
@@ -44,6 +50,7 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
         ACCESS_AUDIENCE,
     )
     key = SigningKey.load(Path(settings.signing_key))
+    master_key = settings.storage.master_key
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             open_client(Path(institution.ca) if institution.ca else None)
@@ -57,6 +64,8 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
                 limits=_limits(settings.limits),
                 workers=settings.indexing_workers,
                 unfinished_s=settings.limits.unfinished_upload_days * 86400.0,
+                form=_form(settings.storage),
+                masters=partial(MasterKeys.load, Path(master_key)) if master_key else None,
             )
         )
         imaging = await stack.enter_async_context(

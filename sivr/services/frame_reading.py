@@ -6,9 +6,11 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sivr.dicom.pixels import decode_frame, decode_frames
+import numpy as np
+
+from sivr.dicom.pixels import decode_frame, decode_frames, has_other_bits, plain_frame, settle
 from sivr.dicom.volume import blend, frame_voxels, slice_sources
-from sivr.errors import Invalid, SivrError
+from sivr.errors import Gone, Invalid, SivrError
 from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
 from sivr.services.open_series import Array, OpenSeries
 from sivr.services.pixel_memory import PixelMemory
@@ -70,12 +72,34 @@ class FrameReader:
 
     def read_into(self, series: OpenSeries, position: int, voxels: Array, ready: Array, k: int) -> Found:
         """As ``read``, and the frame is put into slice k of the volume as well."""
+        stored, number = series.header_of(position)
+        if not ready[k] and (place := plain_frame(stored.header, number, voxels.dtype)) is not None:
+            return {position: guarded(lambda: self._read_plain(stored, place, voxels, ready, k))}
         found = self.read(series, position)
         values = found[position]
         if not isinstance(values, str) and not ready[k]:
             voxels[k] = values
             ready[k] = 1
         return found
+
+    def _read_plain(
+        self, stored: StoredInstance, place: tuple[int, int], voxels: Array, ready: Array, k: int
+    ) -> Array:
+        """Samples that need no decoding, from the disk to where they belong."""
+        form = stored.header.pixel_format
+        assert form is not None
+        offset, length = place
+        values: Array = voxels[k]
+        if (form.rows, form.columns) != values.shape:
+            raise Invalid("This frame does not have the size that its header says.")
+        samples = _room(values) if has_other_bits(form) else values
+        if self._blobs.read_into(stored.sha256, offset, samples.data.cast("B")) < length:
+            raise Invalid("The object ends before this frame.")
+        if samples is not values:
+            # Not in place: what is half way must not be seen.
+            settle(form, samples, values)
+        ready[k] = 1
+        return values
 
     def make_slice(self, series: OpenSeries, k: int, scale: VoxelScale, voxels: Array, ready: Array) -> Found:
         """Fill slice k of a volume whose frames are brought to a common scale or resampled between.
@@ -107,6 +131,17 @@ class FrameReader:
         return decoded
 
 
+_ROOM = threading.local()
+
+
+def _room(like: Array) -> Array:
+    """A buffer of this thread's own for one frame: fresh memory costs as much as reading into it."""
+    room: Array | None = getattr(_ROOM, "samples", None)
+    if room is None or room.shape != like.shape or room.dtype != like.dtype:
+        room = _ROOM.samples = np.empty(like.shape, like.dtype)
+    return room
+
+
 class Unread(str):
     """A sentence why there are no values at present; the object itself may be sound."""
 
@@ -117,7 +152,7 @@ def guarded(work: Callable[[], Array]) -> Array | str:
     """What ``work`` returns, or one sentence why it cannot: a broken frame must not stop the others."""
     try:
         return work()
-    except Invalid as error:
+    except (Invalid, Gone) as error:
         return error.message
     except SivrError as error:
         return Unread(error.message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from sivr.store.acceptance import Verdict
 from sivr.store.audit import By
 from sivr.store.blobs import Blobs
 from sivr.store.inbox import disk_error
+from sivr.store.study_keys import StudyKeys
 from sivr.store.uploads import Uploads
 
 log = logging.getLogger("sivr.uploads")
@@ -33,10 +35,16 @@ class Judge:
     """Validates files and stores the good ones, durably."""
 
     def __init__(
-        self, uploads: Uploads, blobs: Blobs, archive_limits: ArchiveLimits, free_disk_bytes: int
+        self,
+        uploads: Uploads,
+        blobs: Blobs,
+        archive_limits: ArchiveLimits,
+        free_disk_bytes: int,
+        keys: StudyKeys | None = None,
     ) -> None:
         self._uploads = uploads
         self._blobs = blobs
+        self._keys = keys
         self._archive_limits = archive_limits
         self._free_disk_bytes = free_disk_bytes
 
@@ -77,7 +85,7 @@ class Judge:
         verdict = await self._uploads.verdict(made, upload)
         if verdict == "stored" or (verdict == "duplicate" and not await self._intact(made)):
             # Durable before the row that promises it; one whose row never comes is swept away later.
-            await finished(self._blobs.adopt, path, made.sha256)
+            await self._store(path, made, header)
         if verdict in ("stored", "duplicate"):
             verdict = await self._uploads.accept(made, upload, stored if written else None, by)
         if verdict == "stored":
@@ -85,6 +93,13 @@ class Judge:
         if verdict == "duplicate":
             return msgspec.structs.replace(base, status="duplicate")
         return msgspec.structs.replace(base, reason=_REASONS[verdict])
+
+    async def _store(self, path: Path, made: Object, header: InstanceHeader) -> None:
+        key = None
+        if self._blobs.encrypts and self._keys is not None:
+            key = await self._keys.of_study(made.study_uid)
+        starts = [frame.parts[0][0] for frame in header.frames if frame.parts]
+        await finished(partial(self._blobs.adopt, path, made.sha256, key=key, starts=starts))
 
     async def _intact(self, made: Object) -> bool:
         return await asyncio.to_thread(self._blobs.holds, made.sha256, made.size_bytes)

@@ -39,6 +39,7 @@ class Sweeper:
     async def once(self) -> tuple[int, int]:
         """How many unfinished uploads and abandoned objects were removed."""
         forgotten = await asyncio.to_thread(self._inbox.remove_older_than, self._unfinished_s)
+        await asyncio.to_thread(self._blobs.remove_unfinished, self._abandoned_s)
         abandoned = 0
         groups: Iterator[list[str]] = self._blobs.groups(self._abandoned_s)
         while (group := await asyncio.to_thread(next, groups, None)) is not None:

@@ -110,6 +110,17 @@ class Database:
                 yield connection
 
     @asynccontextmanager
+    async def as_it_is(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for a look at a database that is not entered: its tables may be of any version."""
+        with _translated():
+            engine = self._new_engine(pooled=False)
+            try:
+                async with engine.connect() as connection:
+                    yield connection
+            finally:
+                await engine.dispose()
+
+    @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction: durable when the block ends, undone when it raises.
 

@@ -39,6 +39,8 @@ from sivr.errors import Invalid
 MAGIC = b"\x93SIVR\r\n\x1a"
 CHUNK_BYTES = 512 * 1024
 """Most plain bytes of a chunk: a CT slice, and what a processor's own cache holds twice."""
+_SMALL_BYTES = 64 * 1024
+_PARTS = 128
 ZSTD_LEVEL = 1
 KEY_ID_BYTES = 16
 
@@ -121,17 +123,19 @@ def is_sealed(beginning: bytes) -> bool:
 
 
 def chunk_ends(size: int, starts: Iterable[int]) -> list[int]:
-    """Where chunks end: at the last start of a frame that is within reach, else as far as a chunk may go."""
-    marks = sorted({one for one in starts if 0 < one < size})
+    """Where chunks end: always where a frame begins or as far as a chunk may go.
+
+    Small frames share a chunk, as long as it is a small part of the object.
+    """
+    marks = [*sorted({one for one in starts if 0 < one < size}), size]
+    together = min(max(size // _PARTS, _SMALL_BYTES), CHUNK_BYTES)
     ends: list[int] = []
     at = 0
     while at < size:
-        reach = at + CHUNK_BYTES
-        if reach >= size:
-            at = size
-        else:
-            place = bisect_right(marks, reach)
-            at = marks[place - 1] if place and marks[place - 1] > at else reach
+        place = bisect_right(marks, at + together)
+        if not place or marks[place - 1] <= at:
+            place += 1
+        at = min(marks[place - 1], at + CHUNK_BYTES)
         ends.append(at)
     return ends
 

@@ -213,3 +213,18 @@ def _bound(study_uid: str, key_id: bytes) -> bytes:
 def _trim(known: OrderedDict[Any, Any]) -> None:
     while len(known) > _KNOWN:
         known.popitem(last=False)
+
+
+async def master_in_force(database_url: str) -> str | None:
+    """The id of the master key that a node's database names; None where nothing was encrypted yet.
+
+    Only looks: makes no file and upgrades no table. Raises Unavailable where nothing answers.
+    """
+    database = Database(database_url, "render")
+    if database.sqlite_path is not None and not database.sqlite_path.exists():
+        return None
+    async with database.as_it_is() as connection:
+        if not await connection.run_sync(lambda one: sa.inspect(one).has_table(sealing.name)):
+            return None
+        found = await connection.scalar(sa.select(sealing.c.master_id))
+        return None if found is None else str(found)

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import random
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from sivr import codec
 from sivr.dicom.phantom import write_phantom
 from sivr.errors import SivrError
+from sivr.store.sealing import is_sealed
 from tests.flows.people import Person, physician
 from tests.flows.system import System
 
@@ -73,12 +76,17 @@ async def _check(
     study = state["studies"][0]["study_uid"]
     assert len(state["studies"]) == 1
     await ana.listed(study, FILES)
+    verify = [sys.executable, "-m", "sivr", "verify", "--config", str(system.folder / "sivr.yaml")]
+    verified = await asyncio.to_thread(subprocess.run, verify, capture_output=True, text=True)
+    assert verified.returncode == 0, verified
+    assert verified.stdout == f"{FILES} objects: 0 damaged, 0 of studies whose keys were erased.\n"
     blobs = system.folder / "data" / "node-1" / "blobs"
     for file in files:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         assert acknowledged[file.name]["sha256"] == sha256
         stored = blobs / sha256[:2] / sha256[2:4] / sha256
-        assert stored.read_bytes() == file.read_bytes()
+        # Compressed and encrypted, as init has it: verify has opened them.
+        assert is_sealed(stored.read_bytes())
     with sqlite3.connect(f"file:{system.folder}/data/node-1.db?mode=ro", uri=True) as rows:
         hashes = [row[0] for row in rows.execute("SELECT sha256 FROM instance")]
         assert sorted(hashes) == sorted(one["sha256"] for one in acknowledged.values())

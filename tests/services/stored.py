@@ -21,6 +21,7 @@ from sivr.store.database import Database
 from sivr.store.index import Index, StoredInstance
 from sivr.store.queue import Queue
 from sivr.store.schema.render import cookie_session
+from sivr.store.study_keys import StudyKeys
 from sivr.store.uploads import Uploads
 
 _BY = By("tester")
@@ -36,6 +37,7 @@ class Store(msgspec.Struct, frozen=True):
     uploads: Uploads
     queue: Queue
     sessions: BrowserSessionRows
+    database: Database
 
 
 @asynccontextmanager
@@ -49,13 +51,22 @@ async def open_store(folder: Path) -> AsyncIterator[Store]:
             Uploads(database),
             Queue(database),
             BrowserSessionRows(database, cookie_session),
+            database,
         )
 
 
-async def store_files(store: Store, paths: Iterable[Path], *, apart: bool = False) -> list[StoredInstance]:
+async def store_files(
+    store: Store,
+    paths: Iterable[Path],
+    *,
+    apart: bool = False,
+    blobs: Blobs | None = None,
+    keys: StudyKeys | None = None,
+) -> list[StoredInstance]:
     """Store and index files as they are; the stored instances in the order of the files.
 
-    ``apart`` gives each a study of its own, for test files that share their UIDs.
+    ``apart`` gives each a study of its own, for test files that share their UIDs. ``blobs`` are those of the
+    store when they are not told, ``keys`` are needed where they encrypt.
     """
     owner = Upload(id=uuid.uuid4().hex, actor_id="tester", patient_id="p", patient_issuer="t", canceled=False)
     await store.uploads.create(owner, _BY)
@@ -75,7 +86,9 @@ async def store_files(store: Store, paths: Iterable[Path], *, apart: bool = Fals
         )
         copy = store.folder / uuid.uuid4().hex
         shutil.copyfile(path, copy)
-        store.blobs.adopt(copy, made.sha256)
+        key = await keys.of_study(made.study_uid) if keys else None
+        starts = [frame.parts[0][0] for frame in header.frames if frame.parts]
+        (blobs or store.blobs).adopt(copy, made.sha256, key=key, starts=starts)
         verdict = await store.uploads.accept(made, owner, None, _BY)
         assert verdict in ("stored", "duplicate"), (path.name, verdict)
         found[header.instance_uid] = StoredInstance(header, made.sha256, made.size_bytes, made.md5)

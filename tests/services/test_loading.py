@@ -223,6 +223,11 @@ class BrokenBlobs:
         found = self._blobs.read(sha256, offset, length)
         return found[:100] if sha256 == self._sha256 else found
 
+    def read_into(self, sha256: str, offset: int, out: memoryview) -> int:
+        found = self.read(sha256, offset, len(out))
+        out[: len(found)] = found
+        return len(found)
+
 
 async def test_new_objects_of_a_series_are_seen(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -301,6 +306,11 @@ class Hiccup:
         if self.failing and sha256 == self._sha256:
             raise OSError(5, "Input/output error")
         return self._blobs.read(sha256, offset, length)
+
+    def read_into(self, sha256: str, offset: int, out: memoryview) -> int:
+        if self.failing and sha256 == self._sha256:
+            raise OSError(5, "Input/output error")
+        return self._blobs.read_into(sha256, offset, out)
 
 
 async def test_a_disk_that_fails_for_a_while_breaks_nothing_for_good(
