@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sivr import __version__
 from sivr.errors import SivrError
 
-COMMANDS = ("run", "check", "init", "user", "demo", "smoke", "keys", "verify")
+COMMANDS = ("run", "check", "init", "user", "demo", "smoke", "bench", "keys", "verify")
 
 
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

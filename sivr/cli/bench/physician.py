@@ -23,8 +23,9 @@ from sivr.peers import Client, Visitor, open_client
 
 PARTS = ("queue", "load", "decode", "render", "encode")
 """What a node says of itself in Server-Timing; other names there are parts of these, not counted again."""
-SPLIT = (*PARTS, "network", "rest")
-"""Where a picture's time goes: ``rest`` is what the server took and does not explain."""
+SPLIT = (*PARTS, "network", "rest", "client")
+"""Where a picture's time goes: ``rest`` is what the server took and does not explain, ``client`` how long the
+asking itself was late."""
 AT_ONCE = 6
 """Pictures one physician waits for at most; a browser has no more connections to a server either."""
 
@@ -72,15 +73,15 @@ def server_timing(header: str) -> dict[str, float]:
 def split(shown: Shown, round_trip_ms: float) -> dict[str, float]:
     """A picture's whole time by part, see ``SPLIT``; the parts sum up to the whole."""
     told = {name: shown.parts.get(name, 0.0) for name in PARTS}
-    network = min(round_trip_ms, shown.first_byte_ms) + shown.body_ms
-    rest = shown.whole_ms - network - sum(told.values())
+    asked_ms = min(shown.whole_ms, shown.first_byte_ms + shown.body_ms)
+    network = min(asked_ms, min(round_trip_ms, shown.first_byte_ms) + shown.body_ms)
+    rest = asked_ms - network - sum(told.values())
     if rest < 0:
-        # Clocks of two machines and parts that overlap: what is told cannot be more than what was waited.
-        known = sum(told.values())
-        scale = max(0.0, shown.whole_ms - network) / known if known else 0.0
+        # Parts may overlap: what is told cannot be more than what was waited.
+        scale = (asked_ms - network) / sum(told.values())
         told = {name: spent * scale for name, spent in told.items()}
-        network, rest = min(network, shown.whole_ms), 0.0
-    return told | {"network": network, "rest": rest}
+        rest = 0.0
+    return told | {"network": network, "rest": rest, "client": shown.whole_ms - asked_ms}
 
 
 async def round_trip_ms(url: str, tries: int = 5) -> float:
