@@ -42,7 +42,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PROCESS = secrets.token_hex(4)
 _NUMBERS = itertools.count(1)
 _EXPOSED = (
-    "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Upload-Offset, Retry-After, Sivr-Request-Id, Warning"
+    "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Sivr-Sampling, Upload-Offset, Retry-After, "
+    "Sivr-Request-Id, Warning"
 )
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-File-Name, Sivr-Grant, "

@@ -6,6 +6,7 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
 - ``preset`` name of a transfer function, ``fov`` height of a volume picture in mm, ``pan`` shift of its
   center in mm (right, up), ``invert=yes`` black for white;
 - ``draft=yes`` lower quality and a volume that is still loading are welcome when that is quicker;
+- ``refine`` rays per pixel, 1 to 16: with more than one, steps are shorter too and the picture is converged;
 - ``view`` an opaque key: of the pictures asked for under one key only the newest matters.
 """
 
@@ -31,6 +32,7 @@ MAX_AXIS = 8192
 MAX_PIXELS = 32 * 1024 * 1024
 REMEMBERED_LENGTH = 512
 """Longer texts are read anew each time, so that strangers cannot fill the memory with them."""
+MAX_REFINE = 16
 MIN_FOV_MM = 0.1
 MAX_FOV_MM = 100_000.0
 ANNOTATIONS = ("patient", "technique")
@@ -78,6 +80,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     pan: tuple[float, float] = (0.0, 0.0)
     """Shift of the picture's center in its own plane, mm to the right and up."""
     draft: bool = False
+    refine: int = 1
+    """Rays per pixel."""
     view: str = ""
     invert: bool = False
 
@@ -180,6 +184,12 @@ def _quality(name: str, text: str) -> int:
     return int(text)
 
 
+def _refine(name: str, text: str) -> int:
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= MAX_REFINE:
+        raise Invalid(f"The parameter refine must be a whole number from 1 to {MAX_REFINE}.")
+    return int(text)
+
+
 def _one_of(name: str, allowed: Sequence[str]) -> Callable[[str, str], str]:
     def parse(_: str, text: str) -> str:
         word = text.lower()
@@ -250,6 +260,7 @@ RULES: dict[str, Rule] = {
     "fov": Rule(_fov, _VOLUMES),
     "pan": Rule(_pan, _VOLUMES),
     "draft": Rule(_yes, _PICTURES),
+    "refine": Rule(_refine, frozenset({"rendered3d"})),
     "view": Rule(_matches("view", _VIEW_KEY), _PICTURES),
     "invert": Rule(_yes, _PICTURES),
 }
@@ -296,6 +307,8 @@ def _check_together(given: Parameters, resource: Resource) -> None:
     viewpoint = (given.viewpointposition, given.viewpointlookat, given.viewpointup)
     if given.orientation is not None and any(part is not None for part in viewpoint):
         raise Invalid("The parameter orientation must not be combined with viewpoint parameters.")
+    if given.draft and given.refine > 1:
+        raise Invalid("The parameters draft and refine ask for opposites; give only one of them.")
     position, look_at = given.viewpointposition, given.viewpointlookat
     if position is not None and look_at is not None and math.dist(position, look_at) < 1e-9:
         raise Invalid("The parameters viewpointposition and viewpointlookat must be different points.")

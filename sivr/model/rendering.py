@@ -11,6 +11,8 @@ from sivr.model.pixels import Window
 Method = Literal["volume_rendered", "maximum_ip", "minimum_ip", "average_ip"]
 Orientation = Literal["a", "p", "r", "l", "h", "f"]
 MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]
+Sampling = Literal["draft", "full", "converged"]
+"""How closely a volume was sampled: less than a ray per pixel, one, several with shorter steps."""
 Vector = tuple[float, float, float]
 
 
@@ -96,5 +98,7 @@ class Picture(msgspec.Struct, frozen=True):
     """For Server-Timing: queue, load, decode, render, encode."""
     quality: int | None = None
     """1..100 of a lossy picture."""
+    sampling: Sampling | None = None
+    """Of a volume."""
     warnings: tuple[str, ...] = ()
     """What the reader must know of this picture, e.g. slices that could not be decoded."""

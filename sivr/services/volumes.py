@@ -11,19 +11,29 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr import codec
-from sivr.errors import Invalid
+from sivr.errors import Invalid, TooLarge
 from sivr.gl.farm import Rendered, RenderFarm
 from sivr.gl.source import VolumeSource
 from sivr.model.cameras import SIDES, basis
 from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
-from sivr.model.rendering import Method, Picture, PlaneView, TransferFunction, Vector, Viewpoint, VolumeView
+from sivr.model.rendering import (
+    Method,
+    Picture,
+    PlaneView,
+    Sampling,
+    TransferFunction,
+    Vector,
+    Viewpoint,
+    VolumeView,
+)
 from sivr.model.studies import VolumeGrid
 from sivr.services.contents import default_window_of, first_renderable, volume_box
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import PictureService, check_size, tag
+from sivr.services.refining import joined, stripes
 
 DEFAULT_SIDE = 512
 URGENT, PATIENT = 0, 1
@@ -121,6 +131,7 @@ class VolumeService:
             window=window,
             transfer_function=function,
             draft=given.draft,
+            refine=given.refine,
         )
 
     async def plane_view(self, series: OpenSeries, given: Parameters) -> PlaneView:
@@ -149,7 +160,13 @@ class VolumeService:
         invert = view.method != "volume_rendered" and given.invert != _inverted(series)
 
         async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
-            return await self._farm.volume(source, view, view_key=key, priority=priority, user=session)
+            parts = stripes(view) if view.refine > 1 else (view,)
+            return joined(
+                [
+                    await self._farm.volume(source, part, view_key=key, priority=priority, user=session)
+                    for part in parts
+                ]
+            )
 
         return await self._picture(series, given, media_type, session, render, invert)
 
@@ -174,7 +191,7 @@ class VolumeService:
         started = time.perf_counter()
         # A viewer names its view or asks for a draft, and asks again when told that slices were missing.
         # Everybody else gets the whole volume at once: half of it would be a wrong picture to them.
-        interactive = bool(given.view) or given.draft
+        interactive = (bool(given.view) or given.draft) and given.refine == 1
         key = f"{session}/{given.view}" if given.view else None
         async with self._loader.volume(series, coarse=interactive) as source:
             loaded = time.perf_counter()
@@ -201,6 +218,7 @@ class VolumeService:
             and rendered.reduced == (1, 1, 1)
             and not _broken(series),
             complete=rendered.complete,
+            sampling=_sampling(given, rendered),
             timing_ms=timing,
             quality=given.quality or codec.JPEG_QUALITY,
             warnings=(*_broken(series), *_reduced(rendered)),
@@ -211,6 +229,13 @@ class VolumeService:
         if given.viewport is not None:
             width, height = given.viewport.width, given.viewport.height
         check_size(width * height, self._max_pixels)
+        rays = width * height * given.refine
+        if rays > self._max_pixels:
+            raise TooLarge(
+                f"{given.refine} rays for each of {width} x {height} pixels are {rays}; "
+                f"this server makes at most {self._max_pixels}.",
+                {"max_pixels": self._max_pixels},
+            )
         return width, height
 
     async def _window(self, series: OpenSeries) -> Window:
@@ -236,6 +261,12 @@ def _grid(series: OpenSeries) -> VolumeGrid:
 
 def _modality(series: OpenSeries) -> str:
     return series.stored[0].header.modality
+
+
+def _sampling(given: Parameters, rendered: Rendered) -> Sampling:
+    if rendered.draft:
+        return "draft"
+    return "converged" if given.refine > 1 else "full"
 
 
 def _inverted(series: OpenSeries) -> bool:

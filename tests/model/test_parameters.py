@@ -48,6 +48,7 @@ GOOD: list[tuple[Resource, str, str, Any]] = [
     ("rendered3d", "fov", "250", 250.0),
     ("rendered3d", "pan", "-3,4.5", (-3.0, 4.5)),
     ("rendered3d", "draft", "yes", True),
+    ("rendered3d", "refine", "8", 8),
     ("rendered", "view", "k1:main", "k1:main"),
     ("rendered", "invert", "no", False),
 ]
@@ -112,6 +113,9 @@ BAD: list[tuple[Resource, str, str]] = [
     ("rendered3d", "fov", "1e9"),
     ("rendered3d", "pan", "1"),
     ("rendered", "draft", "1"),
+    ("rendered3d", "refine", "0"),
+    ("rendered3d", "refine", "17"),
+    ("rendered3d", "refine", "1.5"),
     ("rendered", "view", "a b"),
     ("rendered", "view", "x" * 65),
     ("rendered", "invert", "true"),
@@ -227,3 +231,9 @@ def test_no_text_at_all_breaks_the_parser(query: dict[str, list[str]]) -> None:
             read(query, resource)  # type: ignore[arg-type]
         except SivrError as error:
             assert error.message
+
+
+def test_a_draft_is_not_to_be_refined() -> None:
+    with pytest.raises(Invalid, match="draft and refine"):
+        read({"draft": ["yes"], "refine": ["4"]}, "rendered3d")
+    assert read({"draft": ["yes"], "refine": ["1"]}, "rendered3d").draft

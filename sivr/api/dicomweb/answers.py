@@ -111,6 +111,8 @@ def picture_response(
         "Vary": "Accept",
         "Cache-Control": CACHE_CONTROL if picture.complete else "no-store",
     }
+    if picture.sampling is not None:
+        headers["Sivr-Sampling"] = picture.sampling
     if picture.complete:
         headers["ETag"] = f'"{tag}"'
     if picture.timing_ms:

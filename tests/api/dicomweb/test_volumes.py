@@ -115,7 +115,39 @@ async def test_a_volume_is_rendered_in_color(node: Node, tmp_path: Path) -> None
     assert {"ct-bone", "ct-skin"} <= names
 
 
+async def test_a_refined_picture_is_another_one(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    path = f"{series}/rendered3d?viewport=320,300&accept=image/png&preset=ct-bone"
+    usual = await ana.get(path)
+    assert usual.headers["Sivr-Sampling"] == "full"
+    assert (await ana.get(path + "&refine=1")).body == usual.body
+    refined = await ana.get(path + "&refine=16")
+    assert refined.headers["Sivr-Sampling"] == "converged"
+    assert refined.headers["Sivr-Quality"] == "lossless" and refined.headers["Sivr-Complete"] == "yes"
+    assert refined.headers["ETag"] not in (usual.headers["ETag"], None)
+    assert refined.pixels.shape == usual.pixels.shape
+    difference = np.abs(refined.pixels.astype(int) - usual.pixels)
+    assert 0.05 < difference.mean() < 5, "another picture, of the same"
+    again = await ana.get(path + "&refine=16")
+    assert again.body == refined.body and again.headers["ETag"] == refined.headers["ETag"]
+    known = {"If-None-Match": refined.headers["ETag"]}
+    assert (await ana.get(path + "&refine=16", **known)).status == 304
+    draft = await ana.get(path + "&draft=yes")
+    assert draft.headers["Sivr-Sampling"] == "draft"
+
+
+async def test_refined_projections_equal_numpy(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    for method, projection in (("maximum_ip", "max"), ("minimum_ip", "min"), ("average_ip", "mean")):
+        query = EXACT.replace("maximum_ip", method) + "&orientation=a&refine=8"
+        answer = await ana.get(f"{series}/rendered3d?{query}")
+        assert np.abs(answer.pixels.astype(int) - seen("a", projection)).max() <= 1, method
+
+
 WRONG = [
+    ("rendered3d", "refine=17", 400),
+    ("rendered3d", "refine=8&draft=yes", 400),
+    ("rendered3d", "viewport=4000,4000&refine=16", 413),
     ("rendered3d", "orientation=x", 400),
     ("rendered3d", "orientation=a&viewpointup=0,0,1", 400),
     ("rendered3d", "viewpointup=0,0,0", 400),
