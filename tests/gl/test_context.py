@@ -40,7 +40,8 @@ def test_a_context_draws(platform: str) -> None:
 def test_without_egl_the_next_way_is_taken() -> None:
     script = PICTURE.replace(
         "made =",
-        "context._library = lambda *names, real=context._library: "
+        "from sivr.gl import egl\n"
+        "egl.library = lambda *names, real=egl.library: "
         "real('no-such-library.so') if 'EGL' in names[0] else real(*names)\nmade =",
     ).replace("print(made.way", "print(made.way, len(made.refused)")
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
