@@ -54,7 +54,7 @@ class Attempt:
         self()
 
     def resume(self, shape: tuple[int, ...]) -> Rows | None:
-        """A picture of this shape (rows first) is begun: its rows from the top that need not be drawn again."""
+        """A picture of this shape (rows first) is begun: the rows at its top that need not be drawn again."""
         self.total = shape[0]
         if self._kept is None or self._shape != shape:
             self._kept, self._shape = None, shape

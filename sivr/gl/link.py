@@ -9,10 +9,23 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from typing import Any
 
 from sivr.gl import messages
-from sivr.gl.context import Platform
-from sivr.gl.messages import Cancel, Drawn, Failed, Forget, Hello, Job, Refusal, Stop, ToWorker
+from sivr.gl.attempt import CANCELED, PAUSED
+from sivr.gl.messages import (
+    Discard,
+    Drawn,
+    Failed,
+    Forget,
+    Hello,
+    Job,
+    Paused,
+    Refusal,
+    Stop,
+    ToWorker,
+)
+from sivr.gl.seat import Seat
 from sivr.gl.worker import main
 
 START_S = 120.0
@@ -34,12 +47,12 @@ class WorkerDied(Exception):
 class Link:
     """A worker process and the pipe to it."""
 
-    def __init__(self, platform: Platform, device: int, texture_budget_bytes: int) -> None:
-        self._platform: Platform = platform
-        self._device = device
-        self._budget = texture_budget_bytes
+    def __init__(self, seat: Seat, turn: Any) -> None:
+        self._seat = seat
+        self._turn = turn
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
+        self._flags: Any = None
         self._inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.hello: Hello | None = None
         """What the worker said when it was ready; None while it is not."""
@@ -77,21 +90,36 @@ class Link:
         self.hello = first
         return first
 
-    async def draw(self, job: Job) -> tuple[Drawn | Failed, bytes]:
-        """Have a job done; raises WorkerDied."""
+    async def draw(self, job: Job) -> tuple[Drawn | Failed | Paused, bytes]:
+        """Have a job done, or put aside; raises WorkerDied."""
         self._send(job)
         while True:
             answer = messages.decode_from_worker(await self._receive(DRAW_S, "hung while drawing"))
             body = b""
             if isinstance(answer, Drawn):
                 body = await self._receive(DRAW_S, "hung while answering")
-            if isinstance(answer, Drawn | Failed) and answer.id == job.id:
+            if isinstance(answer, Drawn | Failed | Paused) and answer.id == job.id:
                 return answer, body
 
     def cancel(self, job: int) -> None:
-        """Tell the worker that nobody waits for a job."""
+        """Have the job that runs given up after the tile that is being drawn."""
+        if self._flags is not None:
+            self._flags[CANCELED] = job
+
+    def pause(self, job: int) -> None:
+        """Have the job that runs put aside after the tile that is being drawn."""
+        if self._flags is not None:
+            self._flags[PAUSED] = job
+
+    def resume(self, job: int) -> None:
+        """A job that was put aside is about to be given again."""
+        if self._flags is not None and self._flags[PAUSED] == job:
+            self._flags[PAUSED] = 0
+
+    def discard(self, job: int) -> None:
+        """Tell the worker that a job it has put aside will not be asked for again."""
         with contextlib.suppress(WorkerDied):
-            self._send(Cancel(job))
+            self._send(Discard(job))
 
     def forget(self, key: str) -> None:
         """Tell the worker that a volume goes away."""
@@ -113,10 +141,11 @@ class Link:
     def _spawn(self) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
+        flags = context.RawArray("Q", 2)
         process = context.Process(
             target=main,
-            args=(theirs, self._platform, self._device, self._budget),
-            name=f"sivr-gl-{self._device}",
+            args=(theirs, flags, self._turn, self._seat),
+            name=f"sivr-gl-{self._seat.number}",
             daemon=True,
         )
         # Signals blocked here stay blocked in the child until it has arranged for them itself; a Ctrl-C while
@@ -130,7 +159,7 @@ class Link:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
-        self._process, self._pipe = process, ours
+        self._process, self._pipe, self._flags = process, ours, flags
 
     def _send(self, message: ToWorker) -> None:
         if self._pipe is None:

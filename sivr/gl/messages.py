@@ -20,8 +20,8 @@ class Job(msgspec.Struct, frozen=True, tag=True):
     plane: PlaneView | None = None
 
 
-class Cancel(msgspec.Struct, frozen=True, tag=True):
-    """Nobody waits for this job any more."""
+class Discard(msgspec.Struct, frozen=True, tag=True):
+    """This job was put aside and will not be asked for again."""
 
     id: int
 
@@ -36,6 +36,18 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
     """End the process."""
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """Wall time of a finished picture (mean of a composite and a maximum projection), in milliseconds."""
+
+    device_ms: float
+    processor_ms: float
+
+    @property
+    def device_wins(self) -> bool:
+        """Whether the graphics device draws volumes at least as quickly."""
+        return self.device_ms <= self.processor_ms
+
+
 class Hello(msgspec.Struct, frozen=True, tag=True):
     """A worker can draw."""
 
@@ -45,6 +57,14 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     refused: tuple[str, ...]
     slice_path: str
     """cpu or gl: which shows a stored frame faster here."""
+    device: str = ""
+    """Number and name of the graphics device; empty where there is none to choose."""
+    memory_bytes: int = 0
+    """What the device has; 0 where its driver does not tell."""
+    budget_bytes: int = 0
+    """What textures may take of it."""
+    trial: Trial | None = None
+    """Volumes by the device and by the processor, where both could draw."""
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
@@ -60,6 +80,9 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     kind: str
     """Name of a class in ``sivr.errors``."""
     message: str
+    rows: int = 0
+    """Rows that were drawn all the same, of ``rows_total``."""
+    rows_total: int = 0
 
     def error(self) -> errors.SivrError:
         """The error to raise in the waiting process."""
@@ -67,6 +90,15 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         if isinstance(found, type) and issubclass(found, errors.SivrError):
             return found(self.message)
         return errors.Unavailable(self.message)
+
+
+class Paused(msgspec.Struct, frozen=True, tag=True):
+    """A job was put aside as it was told; given again, it is gone on with."""
+
+    id: int
+    rows: int
+    """Rows that need not be drawn again, of ``rows_total``."""
+    rows_total: int
 
 
 class Drawn(msgspec.Struct, frozen=True, tag=True):
@@ -103,8 +135,8 @@ class Rendered(msgspec.Struct, frozen=True):
         return "" if (k, j, i) == (1, 1, 1) else f"{i} x {j} x {k}"
 
 
-ToWorker = Job | Cancel | Forget | Stop
-FromWorker = Hello | Refusal | Failed | Drawn
+ToWorker = Job | Discard | Forget | Stop
+FromWorker = Hello | Refusal | Failed | Paused | Drawn
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

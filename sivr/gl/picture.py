@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from OpenGL import GL
 
 from sivr.errors import Canceled
+from sivr.gl.attempt import Attempt, Interrupted
 
 Pixels = npt.NDArray[np.uint8]
 
 KEPT = 6
 BAND_PIXELS = 512 * 96
 """A picture is drawn in bands of about this many pixels, so that it can be abandoned in between."""
+WHOLE_PIXELS = 2 * BAND_PIXELS
+"""So few are drawn at once: waiting between bands would cost more than it saves."""
+OWN_UNIT = 7
+"""A texture unit that no program uses."""
 
 
 _FORMATS = {False: (GL.GL_RGBA8, GL.GL_UNSIGNED_BYTE), True: (GL.GL_RGBA32F, GL.GL_FLOAT)}
@@ -26,6 +32,7 @@ class Canvas:
 
     def __init__(self, width: int, height: int, floats: bool = False) -> None:
         self.width, self.height = width, height
+        self._floats = floats
         inside, outside = _FORMATS[floats]
         self.texture = int(GL.glGenTextures(1))
         GL.glBindTexture(GL.GL_TEXTURE_2D, self.texture)
@@ -36,6 +43,25 @@ class Canvas:
         GL.glFramebufferTexture2D(
             GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, self.texture, 0
         )
+
+    def rows(self, count: int) -> npt.NDArray[Any]:
+        """The first rows as they were drawn: (count, w, 4); the framebuffer must be bound."""
+        read = np.empty((count, self.width, 4), np.float32 if self._floats else np.uint8)
+        if count:
+            GL.glReadPixels(0, 0, self.width, count, GL.GL_RGBA, _FORMATS[self._floats][1], read)
+        return read
+
+    def put(self, rows: npt.NDArray[Any]) -> None:
+        """Show these as the first rows; what is bound to the units of programs stays."""
+        if not len(rows):
+            return
+        GL.glActiveTexture(GL.GL_TEXTURE0 + OWN_UNIT)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self.texture)
+        GL.glTexSubImage2D(
+            GL.GL_TEXTURE_2D, 0, 0, 0, self.width, len(rows), GL.GL_RGBA, _FORMATS[self._floats][1], rows
+        )
+        GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
+        GL.glActiveTexture(GL.GL_TEXTURE0)
 
     def delete(self) -> None:
         """Give it back."""
@@ -60,10 +86,10 @@ class Easel:
         self._bind(width, height)
 
     def draw(self, width: int, height: int, check: Callable[[], None] | None = None) -> None:
-        """Run the current program over a picture; ``check`` is called between bands and may raise
-        Canceled."""
-        self._bind(width, height)
-        self._bands(width, height, check, (lambda: None,))
+        """Run the current program over a picture; ``check`` is called between bands and may raise Canceled
+        or Interrupted. An Attempt keeps the bands that are finished then, and goes on below them the next
+        time."""
+        self._bands(self._bind(width, height), check, (lambda: None,))
 
     def mean(
         self,
@@ -82,7 +108,7 @@ class Easel:
         GL.glEnable(GL.GL_BLEND)
         read = np.empty((height, width, 4), np.float32)
         try:
-            self._bands(width, height, check, passes)
+            self._bands(sums, check, passes)
             GL.glReadPixels(0, 0, width, height, GL.GL_RGBA, GL.GL_FLOAT, read)
         finally:
             GL.glDisable(GL.GL_BLEND)
@@ -93,27 +119,38 @@ class Easel:
 
     def _bands(
         self,
-        width: int,
-        height: int,
+        canvas: Canvas,
         check: Callable[[], None] | None,
         passes: Sequence[Callable[[], None]],
     ) -> None:
+        width, height = canvas.width, canvas.height
+        attempt = check if isinstance(check, Attempt) else None
+        kept = attempt.resume((height, width, 4)) if attempt is not None else None
+        if kept is not None:
+            canvas.put(kept)
+        done = first = 0 if kept is None else len(kept)
         GL.glViewport(0, 0, width, height)
-        rows = max(16, BAND_PIXELS // width) if check else height
+        small = width * height * len(passes) <= WHOLE_PIXELS
+        rows = height if check is None or small else max(16, BAND_PIXELS // width)
         GL.glEnable(GL.GL_SCISSOR_TEST)
         try:
-            for top in range(0, height, rows):
+            for top in range(first, height, rows):
                 GL.glScissor(0, top, width, min(rows, height - top))
                 for number, begin in enumerate(passes):
-                    if check and (top or number):
+                    if check and (top > first or number):
                         GL.glFinish()
                         check()
                     begin()
                     GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
-        except Canceled:
+                done = min(top + rows, height)
+        except (Canceled, Interrupted) as error:
             GL.glFinish()
+            if attempt is not None and isinstance(error, Interrupted):
+                attempt.keep(canvas.rows(done))
             raise
         finally:
+            if attempt is not None:
+                attempt.rows = done
             GL.glDisable(GL.GL_SCISSOR_TEST)
 
     def enlarge(self, size: tuple[int, int], to: tuple[int, int]) -> None:

@@ -11,28 +11,48 @@ import os
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict
 from multiprocessing.connection import Connection
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sivr.errors import Canceled, SivrError, Unavailable
 from sivr.gl import messages
-from sivr.gl.context import Platform, create, describe, is_software
-from sivr.gl.messages import Cancel, Drawn, Failed, Forget, Hello, Job, Refusal, Stop, ToWorker
+from sivr.gl.attempt import Attempt, Interrupted
+from sivr.gl.context import Context, create, describe, is_software
+from sivr.gl.messages import (
+    Discard,
+    Drawn,
+    Failed,
+    Forget,
+    Hello,
+    Job,
+    Paused,
+    Refusal,
+    Stop,
+    ToWorker,
+    Trial,
+)
+from sivr.gl.seat import Seat
+from sivr.gl.trial import hold
 
 DRAFT_UPLOAD_S = 0.2
 """A draft shows the slices that can be uploaded in this time; the rest follows."""
 AHEAD_S = 0.02
 """How long work ahead may keep a job waiting."""
+KEPT_BYTES = 128 * 1024 * 1024
+"""Beginnings of pictures that were put aside; beyond it the oldest is drawn from its first row again."""
+TURN_S = 20.0
+TRIAL_BYTES = 64 << 20
 NICENESS = 10
 """A volume takes all cores for long; slices, made in a millisecond by the process that serves, go between."""
 
 
-def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes: int) -> None:
-    """Run until told to stop or the pipe ends; the target of the process."""
+def main(pipe: Connection, flags: Any, turn: Any, seat: Seat) -> None:
+    """Run until told to stop or the pipe ends; the target of the process. ``flags`` as ``Attempt`` reads
+    them; ``turn`` is a lock that workers measure under, one after the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -41,39 +61,67 @@ def main(pipe: Connection, platform: Platform, device: int, texture_budget_bytes
     # A pipe that is gone means nobody is there to be told.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            artist, hello = _begin(platform, device, texture_budget_bytes)
+            artist, hello = _begin(seat, turn)
         except (SivrError, ImportError, OSError) as error:
             pipe.send_bytes(messages.encode(Refusal(str(error))))
             return
         pipe.send_bytes(messages.encode(hello))
         # Beside the first pictures, which would otherwise wait for compilers one after the other.
         threading.Thread(target=_warm_up, name="sivr-gl-warm-up", daemon=True).start()
-        Worker(pipe, artist).run()
+        Worker(pipe, flags, artist).run()
 
 
-def _begin(platform: Platform, device: int, budget_bytes: int) -> tuple[Artist, Hello]:
+def _begin(seat: Seat, turn: Any) -> tuple[Artist, Hello]:
     """Whoever draws here, and what there is to say about it."""
     refused: tuple[str, ...] = ()
-    if platform != "software":
+    trial: Trial | None = None
+    if seat.platform != "software":
         try:
-            context = create(platform, device)
+            context = create(seat.platform, seat.device, seat.number)
         except Unavailable as error:
-            if platform != "auto":
+            if seat.platform != "auto":
                 raise
             refused = (str(error),)
         else:
-            names = describe()
-            if platform != "auto" or not is_software(names["renderer"]):
-                hardware = GlArtist(budget_bytes)
-                return hardware, Hello(
-                    context.way, names["renderer"], names["version"], context.refused, hardware.slice_path()
-                )
-            # A rasterizer on the processor is the slower way to use it.
+            hardware, hello = _with_device(seat, context)
+            if seat.platform != "auto":
+                return hardware, hello
+            # A rasterizer on the processor is the slower way to use it, unless somebody wants to know.
+            if seat.device != "all" or not is_software(hello.renderer):
+                trial = _trial(hardware, turn)
+                if trial.device_wins:
+                    return hardware, msgspec.structs.replace(hello, trial=trial)
+                refused = (f"{hello.renderer}: slower than the processor",)
+            hardware.close()
             context.release()
     from sivr.kernels.lanes import LANES, processor
 
     renderer = f"{processor()}, {LANES} rays at once"
-    return SoftwareArtist(budget_bytes), Hello("software", renderer, "", refused, "cpu")
+    hello = Hello("software", renderer, "", refused, "cpu", budget_bytes=seat.memory_bytes, trial=trial)
+    return SoftwareArtist(seat.memory_bytes), hello
+
+
+def _with_device(seat: Seat, context: Context) -> tuple[GlArtist, Hello]:
+    from sivr.gl.memory import device_memory, texture_budget
+    from sivr.gl.slice import choose_slice_path
+
+    names, memory = describe(), device_memory()
+    budget = texture_budget(seat, context.devices, memory, is_software(names["renderer"]))
+    hello = Hello(
+        context.way, names["renderer"], names["version"], context.refused, choose_slice_path(),
+        device=context.device, memory_bytes=memory.total or memory.free, budget_bytes=budget,
+    )  # fmt: skip
+    return GlArtist(budget), hello
+
+
+def _trial(hardware: GlArtist, turn: Any) -> Trial:
+    # A worker that dies in its turn must not keep the others from theirs.
+    mine = turn.acquire(timeout=TURN_S)
+    try:
+        return hold(hardware.way(), SoftwareArtist(TRIAL_BYTES).way())
+    finally:
+        if mine:
+            turn.release()
 
 
 def _warm_up() -> None:
@@ -85,56 +133,57 @@ def _warm_up() -> None:
 class Worker:
     """The loop of a render process."""
 
-    def __init__(self, pipe: Connection, artist: Artist) -> None:
+    def __init__(self, pipe: Connection, flags: Any, artist: Artist) -> None:
         self._pipe = pipe
+        self._flags = flags
         self._artist = artist
-        self._waiting: deque[ToWorker] = deque()
+        self._aside: OrderedDict[int, Attempt] = OrderedDict()
 
     def run(self) -> None:
         """Answer jobs until Stop; raises EOFError when the other side is gone."""
         while True:
-            message = self._waiting.popleft() if self._waiting else self._next()
+            message = self._next()
             match message:
                 case Job():
                     self._do(message)
+                case Discard(id=number):
+                    self._aside.pop(number, None)
                 case Forget(key=key):
                     self._artist.forget(key)
                 case Stop():
                     return
-                case Cancel():
-                    continue
 
     def _next(self) -> ToWorker:
         """The next message; until it comes, work ahead."""
         while not self._pipe.poll() and self._artist.prepare():
             pass
-        return self._receive()
-
-    def _receive(self) -> ToWorker:
         message: ToWorker = messages.decode_to_worker(self._pipe.recv_bytes())
         return message
 
     def _do(self, job: Job) -> None:
+        attempt = self._aside.pop(job.id, None) or Attempt(self._flags, job.id)
         try:
-            drawn, body = self._artist.draw(job, lambda: self._check(job.id))
+            drawn, body = self._artist.draw(job, attempt)
+        except Interrupted:
+            self._put_aside(job.id, attempt)
+            self._pipe.send_bytes(messages.encode(Paused(job.id, attempt.rows, attempt.total)))
+            return
         except Exception as error:
             # A picture that fails must not take the textures of everybody else with it.
             kind = type(error).__name__ if isinstance(error, SivrError) else "Unavailable"
             text = str(error) if isinstance(error, SivrError) else f"The picture cannot be drawn ({error!r})."
-            self._pipe.send_bytes(messages.encode(Failed(job.id, kind, text[:500])))
+            view = job.volume or job.plane
+            total = attempt.total or (view.height if view is not None else 0)
+            failed = Failed(job.id, kind, text[:500], attempt.rows, total)
+            self._pipe.send_bytes(messages.encode(failed))
             return
         self._pipe.send_bytes(messages.encode(drawn))
         self._pipe.send_bytes(body)
 
-    def _check(self, job: int) -> None:
-        """Between bands of a picture: has it been canceled? Other messages wait for their turn."""
-        while self._pipe.poll():
-            message = self._receive()
-            if isinstance(message, Cancel):
-                if message.id == job:
-                    raise Canceled("Nobody waits for this picture any more.")
-            else:
-                self._waiting.append(message)
+    def _put_aside(self, number: int, attempt: Attempt) -> None:
+        self._aside[number] = attempt
+        while sum(one.size_bytes for one in self._aside.values()) > KEPT_BYTES:
+            self._aside.popitem(last=False)
 
 
 class Artist:
@@ -142,6 +191,10 @@ class Artist:
 
     _volumes: Any
     _caster: Any
+
+    def way(self) -> tuple[Any, Any]:
+        """The volumes and who draws them."""
+        return self._volumes, self._caster
 
     def forget(self, key: str) -> None:
         """The voxels of this volume go away."""
@@ -151,16 +204,19 @@ class Artist:
         """Work ahead a little; returns whether there was anything to do."""
         return bool(self._volumes.prepare(AHEAD_S))
 
-    def draw(self, job: Job, check: Callable[[], None]) -> tuple[Drawn, Any]:
+    def draw(self, job: Job, attempt: Attempt) -> tuple[Drawn, Any]:
+        """The picture and what there is to say about it; raises what drawing does, Canceled, Interrupted."""
         started = time.perf_counter()
         draft = job.volume is not None and job.volume.draft
-        volume = self._volumes.get(job.source, DRAFT_UPLOAD_S if draft else None, check)
+        volume = self._volumes.get(job.source, DRAFT_UPLOAD_S if draft else None, attempt)
         ready = volume.slices_ready
+        # A complete volume looks the same however often it is loaded.
+        attempt.begin(volume.factors if volume.complete else (id(volume), volume.version))
         updated = time.perf_counter()
         if job.volume is not None:
-            pixels = self._caster.volume(volume, job.volume, None if draft else check)
+            pixels = self._caster.volume(volume, job.volume, attempt)
         elif job.plane is not None:
-            pixels = self._caster.plane(volume, job.plane, check)
+            pixels = self._caster.plane(volume, job.plane, attempt)
         else:
             raise Canceled("The job asks for nothing.")
         self._volumes.trim()
@@ -180,11 +236,9 @@ class GlArtist(Artist):
         self._volumes = TextureCache(budget_bytes)
         self._caster = Raycaster(self._volumes)
 
-    def slice_path(self) -> str:
-        """cpu or gl: which shows a stored frame faster here."""
-        from sivr.gl.slice import choose_slice_path
-
-        return choose_slice_path()
+    def close(self) -> None:
+        """Give the device's memory back."""
+        self._volumes.clear()
 
 
 class SoftwareArtist(Artist):

@@ -15,6 +15,7 @@ from sivr.errors import Invalid, TooLarge
 from sivr.gl.farm import Rendered, RenderFarm
 from sivr.gl.source import VolumeSource
 from sivr.model.cameras import SIDES, basis
+from sivr.model.importance import Importance
 from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
@@ -36,8 +37,6 @@ from sivr.services.pictures import PictureService, check_size, tag
 from sivr.services.refining import joined, stripes
 
 DEFAULT_SIDE = 512
-URGENT, PATIENT = 0, 1
-"""Queue priorities: what somebody moves goes before what somebody can wait for."""
 
 Box = npt.NDArray[np.float64]
 
@@ -159,11 +158,11 @@ class VolumeService:
         view = await self.volume_view(series, given)
         invert = view.method != "volume_rendered" and given.invert != _inverted(series)
 
-        async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
+        async def render(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
             parts = stripes(view) if view.refine > 1 else (view,)
             return joined(
                 [
-                    await self._farm.volume(source, part, view_key=key, priority=priority, user=session)
+                    await self._farm.volume(source, part, view_key=key, importance=importance, user=session)
                     for part in parts
                 ]
             )
@@ -174,8 +173,8 @@ class VolumeService:
         """A picture of a plane through the volume."""
         view = await self.plane_view(series, given)
 
-        async def render(source: VolumeSource, key: str | None, priority: int) -> Rendered:
-            return await self._farm.plane(source, view, view_key=key, priority=priority, user=session)
+        async def render(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
+            return await self._farm.plane(source, view, view_key=key, importance=importance, user=session)
 
         return await self._picture(series, given, media_type, session, render, invert=False)
 
@@ -185,7 +184,7 @@ class VolumeService:
         given: Parameters,
         media_type: str,
         session: str,
-        render: Callable[[VolumeSource, str | None, int], Awaitable[Rendered]],
+        render: Callable[[VolumeSource, str | None, Importance], Awaitable[Rendered]],
         invert: bool,
     ) -> Picture:
         started = time.perf_counter()
@@ -193,9 +192,10 @@ class VolumeService:
         # Everybody else gets the whole volume at once: half of it would be a wrong picture to them.
         interactive = (bool(given.view) or given.draft) and given.refine == 1
         key = f"{session}/{given.view}" if given.view else None
+        importance = Importance.INTERACTION if given.draft else Importance.REFINEMENT
         async with self._loader.volume(series, coarse=interactive) as source:
             loaded = time.perf_counter()
-            rendered = await render(source, key, URGENT if interactive else PATIENT)
+            rendered = _of_all(await render(source, key, importance), source)
         done = time.perf_counter()
 
         def encode() -> bytes:
@@ -222,6 +222,8 @@ class VolumeService:
             timing_ms=timing,
             quality=given.quality or codec.JPEG_QUALITY,
             warnings=(*_broken(series), *_reduced(rendered)),
+            # Where all voxels may fit another time, the same request may get another picture.
+            lasting=source.reduced == (1, 1, 1),
         )
 
     def _size(self, given: Parameters) -> tuple[int, int]:
@@ -284,10 +286,17 @@ def _broken(series: OpenSeries) -> tuple[str, ...]:
     return (f"{count} of {series.total} slices cannot be decoded and are empty in this volume.",)
 
 
+def _of_all(rendered: Rendered, source: VolumeSource) -> Rendered:
+    """What was drawn from a source, in terms of the voxels as they are stored."""
+    k, j, i = (one * other for one, other in zip(rendered.reduced, source.reduced, strict=True))
+    complete = rendered.complete and not source.preliminary
+    return msgspec.structs.replace(rendered, reduced=(k, j, i), complete=complete)
+
+
 def _reduced(rendered: Rendered) -> tuple[str, ...]:
-    if not rendered.reduced_by:
+    if not rendered.reduced_by or not rendered.complete:
         return ()
-    return (f"This volume is larger than the device can hold; it is shown from {rendered.reduced_by} means.",)
+    return (f"This volume is larger than the server can hold; it is shown from {rendered.reduced_by} means.",)
 
 
 def volumetric_metadata(view: VolumeView | PlaneView) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from sivr.errors import Canceled, Exhausted, Gone, Invalid, Unavailable
 from sivr.gl.farm import RenderFarm
 from sivr.gl.worker import NICENESS
 from sivr.model.cameras import viewpoint_for
+from sivr.model.importance import Importance
 from sivr.model.pixels import Window
 from sivr.model.rendering import PlaneView, TransferFunction, VolumeView
 
@@ -137,13 +138,13 @@ async def test_urgent_goes_before_patient(farm: RenderFarm, bench: Any) -> None:
     slow = await busy(farm, bench)
     done: list[int] = []
 
-    async def ask(priority: int) -> None:
-        await farm.volume(made.source, view(), priority=priority)
-        done.append(priority)
+    async def ask(importance: Importance) -> None:
+        await farm.volume(made.source, view(), importance=importance)
+        done.append(importance)
 
     tasks = []
-    for priority in (1, 0, 2):
-        tasks.append(asyncio.create_task(ask(priority)))
+    for importance in (Importance.REFINEMENT, Importance.INTERACTION, Importance.PREFETCH):
+        tasks.append(asyncio.create_task(ask(importance)))
         await asyncio.sleep(0)
     await stop(slow)
     await asyncio.gather(*tasks)
@@ -167,6 +168,129 @@ async def test_users_take_turns(farm: RenderFarm, bench: Any) -> None:
     await asyncio.gather(*many, *few)
     assert finished.index("ivo0") <= 1, finished
     assert [one for one in finished if one.startswith("ana")] == ["ana0", "ana1", "ana2"]
+
+
+async def drawing(farm: RenderFarm) -> None:
+    """Wait until the only worker has something to do."""
+    while not farm._workers[0].running:
+        await asyncio.sleep(0.002)
+
+
+async def test_interaction_interrupts_refinement_of_others(farm: RenderFarm, bench: Any) -> None:
+    fog = bench(np.full((64, 64, 64), 5, np.int16))
+    large = view(600, transfer_function=FOG)
+    whole = await farm.volume(fog.source, large)
+    answers: list[str] = []
+
+    async def ask(name: str, importance: Importance, source: Any, wanted: VolumeView) -> Any:
+        picture = await farm.volume(source, wanted, importance=importance, user=name)
+        answers.append(name)
+        return picture
+
+    refined = asyncio.create_task(ask("ivo", Importance.REFINEMENT, fog.source, large))
+    await drawing(farm)
+    for _ in range(3):
+        draft = await ask("ana", Importance.INTERACTION, bench(cube()).source, view(draft=True))
+        assert draft.draft
+    picture = await refined
+    assert answers == ["ana", "ana", "ana", "ivo"]
+    assert farm.tally.interrupted >= 1
+    assert np.array_equal(picture.pixels, whole.pixels)
+
+
+@pytest.mark.parametrize(
+    ("patience_s", "most", "expected"), [(0.0, 9, ["slow", "one", "two"]), (1e9, 1, ["one", "slow", "two"])]
+)
+async def test_refinement_does_not_starve(
+    bench: Any, patience_s: float, most: int, expected: list[str]
+) -> None:
+    made = bench(cube())
+    answers: list[str] = []
+    async with RenderFarm(
+        platform="software", patience_s=patience_s, most_interruptions=most, texture_budget_bytes=64 << 20
+    ) as farm:
+        await farm.started()
+        fog = bench(np.full((64, 64, 64), 5, np.int16))
+        await farm.volume(fog.source, view())
+
+        async def ask(name: str, importance: Importance, source: Any, wanted: VolumeView) -> None:
+            await farm.volume(source, wanted, importance=importance, user="ivo" if name == "slow" else "ana")
+            answers.append(name)
+
+        slow = asyncio.create_task(
+            ask("slow", Importance.REFINEMENT, fog.source, view(900, transfer_function=FOG))
+        )
+        await drawing(farm)
+        one = asyncio.create_task(ask("one", Importance.INTERACTION, made.source, view()))
+        while len(answers) < 1 and farm.tally.interrupted < 1 and not farm.health()["queue_length"]:
+            await asyncio.sleep(0.002)
+        if patience_s:
+            await one
+        await ask("two", Importance.INTERACTION, made.source, view())
+        await asyncio.gather(slow, one)
+    assert answers == expected
+
+
+async def test_what_was_put_aside_can_be_canceled(farm: RenderFarm, bench: Any) -> None:
+    fog = bench(np.full((64, 64, 64), 5, np.int16))
+    aside = asyncio.create_task(farm.volume(fog.source, SLOW, user="ivo"))
+    await drawing(farm)
+    moved = asyncio.create_task(farm.volume(fog.source, SLOW, importance=Importance.INTERACTION, user="ana"))
+    while not farm.tally.interrupted or farm.running()[Importance.INTERACTION] == 0:
+        await asyncio.sleep(0.002)
+    assert farm.waiting()[Importance.REFINEMENT] == 1
+    await stop(aside)
+    assert farm.waiting()[Importance.REFINEMENT] == 0
+    await stop(moved)
+    assert (await farm.volume(bench(cube()).source, view())).complete
+    assert farm.tally.canceled_waiting == 1 and farm.tally.canceled_running == 1
+
+
+async def test_a_canceled_picture_is_given_up_half_way(farm: RenderFarm, bench: Any) -> None:
+    slow = await busy(farm, bench)
+    await asyncio.sleep(0.1)
+    await stop(slow)
+    assert (await farm.volume(bench(cube()).source, view())).complete
+    assert farm.tally.canceled_running == 1 and farm.tally.drawn == 1
+    assert farm.tally.rows_spared > 0
+
+
+async def test_a_newer_full_picture_of_a_view_ends_the_older(farm: RenderFarm, bench: Any) -> None:
+    made = bench(np.full((64, 64, 64), 5, np.int16))
+    slow = asyncio.create_task(farm.volume(made.source, SLOW, view_key="mine"))
+    await drawing(farm)
+    newer = await farm.volume(made.source, view(), view_key="mine")
+    assert newer.complete
+    with pytest.raises(Canceled):
+        await slow
+
+
+async def test_a_full_queue_makes_room_for_the_more_important(farm: RenderFarm, bench: Any) -> None:
+    made = bench(cube())
+    slow = asyncio.create_task(
+        farm.volume(bench(np.full((64, 64, 64), 5, np.int16)).source, SLOW, importance=Importance.INTERACTION)
+    )
+    await drawing(farm)
+    many = []
+    for _ in range(4):
+        many.append(asyncio.create_task(farm.volume(made.source, view(), user="ana")))
+        await asyncio.sleep(0)
+    # Of equals, whoever waits for most gives way to who waits for nothing yet.
+    other = asyncio.create_task(farm.volume(made.source, view(), user="ivo"))
+    await asyncio.sleep(0)
+    with pytest.raises(Exhausted):
+        await many[3]
+    moved = asyncio.create_task(
+        farm.volume(made.source, view(), importance=Importance.INTERACTION, user="ana")
+    )
+    await asyncio.sleep(0)
+    with pytest.raises(Exhausted):
+        await many[2]
+    with pytest.raises(Exhausted):
+        await farm.volume(made.source, view(), importance=Importance.PREFETCH, user="eva")
+    await stop(slow)
+    assert all(one.complete for one in await asyncio.gather(many[0], many[1], other, moved))
+    assert farm.tally.refused == 3
 
 
 async def test_a_full_queue_refuses(farm: RenderFarm, bench: Any) -> None:
