@@ -48,7 +48,8 @@ class Blobs:
         self, folder: Path, form: Form | None = None, key_of: Callable[[bytes], bytes] = no_keys
     ) -> None:
         self._folder = folder
-        self._form = form or Form()
+        self.form = form or Form()
+        """How new objects are stored."""
         self._key_of = key_of
         self._layouts: OrderedDict[str, tuple[tuple[int, int, int], float, Layout]] = OrderedDict()
         self._layouts_lock = threading.Lock()
@@ -61,7 +62,7 @@ class Blobs:
     @property
     def encrypts(self) -> bool:
         """Whether new objects need the key of their study."""
-        return self._form.cipher is not None
+        return self.form.cipher is not None
 
     def adopt(
         self, path: Path, sha256: str, *, key: StudyKey | None = None, starts: Iterable[int] = ()
@@ -76,7 +77,7 @@ class Blobs:
             with path.open("rb") as file:
                 beginning = file.read(len(sealing.MAGIC))
                 # What looks like a sealed file without being one is sealed, or it would be taken for one.
-                if not self._form.raw or sealing.is_sealed(beginning):
+                if not self.form.raw or sealing.is_sealed(beginning):
                     self._adopt_sealed(file, target, sha256, key, starts)
                 else:
                     os.fsync(file.fileno())
@@ -102,7 +103,7 @@ class Blobs:
         try:
             with os.fdopen(descriptor, "wb") as sealed:
                 name = bytes.fromhex(sha256)
-                sealing.seal(file, sealed, name, size=size, form=self._form, key=key, starts=starts)
+                sealing.seal(file, sealed, name, size=size, form=self.form, key=key, starts=starts)
                 sealed.flush()
                 os.fsync(sealed.fileno())
             self._make_durable(target.parent)
