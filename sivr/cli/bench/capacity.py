@@ -202,7 +202,7 @@ _HOST = {
 
 def arguments(found: argparse.ArgumentParser) -> None:
     """Options of ``sivr bench capacity``."""
-    group = found.add_argument_group("capacity of a region: 'capacity'")
+    group = found.add_argument_group("the capacity of a region")
     group.add_argument("--costs", type=Path, default=MEASURED, metavar="FILE", help="measured costs, JSON")
     for kind, texts in ((Region, _REGION), (Host, _HOST)):
         for field in msgspec.structs.fields(kind):
@@ -212,7 +212,7 @@ def arguments(found: argparse.ArgumentParser) -> None:
                 type=type(field.default),
                 default=field.default,
                 metavar="N",
-                help=f"{texts[field.name]} (default {field.default:g})",
+                help=f"{texts[field.name]} (default {field.default})",
             )
 
 

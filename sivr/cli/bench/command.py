@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sivr.cli import password
-from sivr.cli.bench import report
+from sivr.cli.bench import capacity, report
 from sivr.errors import Invalid
 
 NICENESS = 10
@@ -28,10 +28,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Without an argument: how fast this host draws, encodes, decodes and stores. With the "
         "URL of an installation: how long its pictures take and where that time goes; with --where, how many "
         "physicians it bears and what the next one would wait for. 'paper': the tables of the paper that "
-        "SIVR follows, measured here. The password is read from SIVR_PASSWORD, from standard input with "
-        "--password-stdin, or asked for.",
+        "SIVR follows, measured here. 'capacity': what a region needs, computed from measured costs. The "
+        "password is read from SIVR_PASSWORD, from standard input with --password-stdin, or asked for.",
     )
-    found.add_argument("target", nargs="?", metavar="URL|paper", help="address of the web role, or 'paper'")
+    found.add_argument(
+        "target", nargs="?", metavar="URL|paper|capacity", help="address of the web role, or a word"
+    )
     found.add_argument("--json", metavar="FILE", help="write the figures there; - is standard output")
     found.add_argument("--quick", action="store_true", help="fewer pictures, rougher figures")
     site = found.add_argument_group("an installation")
@@ -65,6 +67,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     paper.add_argument(
         "--folder", type=Path, metavar="DIR", help="where to work; default: the temporary folder"
     )
+    capacity.arguments(found)
     found.set_defaults(run=run)
 
 
@@ -78,6 +81,8 @@ def run(options: argparse.Namespace) -> int:
         result = _host(options, say)
     elif options.target == "paper":
         result = _paper(options, say)
+    elif options.target == "capacity":
+        result = report.heading("capacity") | capacity.compute(options, say)
     else:
         result = _installation(options, say)
     if options.json:

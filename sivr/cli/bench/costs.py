@@ -45,7 +45,7 @@ class FileCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sealed_part: float
     """Bytes on disk of the object as a part of the bytes sent."""
     database_bytes: float
-    """Rows of the node and of its write-ahead log, per file."""
+    """Of the node, per file."""
 
 
 class StudyCost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,212 @@
+"""The simulation against reality: two render nodes of one institution, users who replay a recorded session.
+
+    python benchmarks/two_nodes.py [--users 2,4,8] [--seconds 25] [--json FILE] [--plot FILE]
+
+Each node is a process of its own on a core of its own (CPU affinity), with its own data, database and key;
+studies lie on both. The same trace, the same rule of two requests a view, the measured costs and what others
+took of the cores meanwhile go into the prediction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import msgspec
+from costs import addresses
+from installation import Installation, heads
+from load import Browser, opened
+from measure import machine
+from processes import cpu_s, machine_busy_s, tree
+from reading import Log, NewestWins, percentile, timed
+from simulation import PATIENCE_S, TRACE, VOLUME_KINDS, Prediction, Trace, predict, read_trace
+
+from sivr.cli.bench import costs as measured
+
+VARIANTS = 400
+"""Different pictures of a kind before they repeat."""
+SETTLE_S = 3.0
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What was seen with so many users."""
+
+    users: int
+    wished: int
+    answered: int
+    failures: int
+    node_busy: tuple[float, ...]
+    """Cores that each node took."""
+    client_cores: float
+    other_cores: float
+    """Everything but nodes and clients."""
+    p50_ms: dict[str, float]
+    p95_ms: dict[str, float]
+
+
+def group(kind: str) -> str:
+    """What is compared: slices, drafts of volumes, volumes at rest."""
+    if kind not in VOLUME_KINDS:
+        return "slices"
+    return "drafts" if kind.endswith("draft") else "whole volumes"
+
+
+async def replay(trace: Trace, browser: Browser, user: int, log: Log, offset_s: float, seconds: float) -> int:
+    """Ask as the session did, from another place of it; how many wishes there were."""
+    urls = {kind: addresses(browser, kind, VARIANTS) for kind in trace.per_s()}
+    views: dict[str, NewestWins] = {}
+    started = time.perf_counter()
+    wishes = trace.from_place(offset_s, seconds)
+    places = dict.fromkeys(urls, user * 17)
+    for at_s, wish in wishes:
+        await asyncio.sleep(max(0.0, started + at_s - time.perf_counter()))
+        channel = views.setdefault(wish.view, NewestWins(log, PATIENCE_S))
+        places[wish.kind] = (places[wish.kind] + 1) % VARIANTS
+        # Addresses name the view of one reader; here each view of each user has its own.
+        url = urls[wish.kind][places[wish.kind]].partition("&view=")[0]
+
+        async def work(slot: int, url: str = url, kind: str = wish.kind, view: str = wish.view) -> None:
+            await timed(log, browser, kind, user, f"{url}&view={view}-{user}.{slot}")
+
+        channel.ask(work)
+    await asyncio.gather(*(channel.settled(SETTLE_S) for channel in views.values()))
+    for channel in views.values():
+        await channel.close()
+    return len(wishes)
+
+
+async def observe(
+    system: Installation, browsers: Sequence[Browser], trace: Trace, users: int, seconds: float
+) -> Observation:
+    """Let so many users replay the trace at once."""
+    log = Log()
+    pids = [system.process_id(name) for name in system.nodes]
+
+    def now() -> list[float]:
+        own = [cpu_s(tree(pid)) for pid in pids]
+        return [*own, time.process_time(), machine_busy_s(), time.perf_counter()]
+
+    before = now()
+    wished = await asyncio.gather(
+        *(replay(trace, browsers[n], n, log, n * trace.seconds / users, seconds) for n in range(users))
+    )
+    *own, client, busy, wall = (after - then for after, then in zip(now(), before, strict=True))
+    waits: dict[str, list[float]] = {}
+    for one in log.answered:
+        if not one.problem:
+            waits.setdefault(group(one.kind), []).append(one.spent_s * 1000)
+    return Observation(
+        users=users,
+        wished=sum(wished),
+        answered=sum(map(len, waits.values())),
+        failures=sum(one.problem not in ("", "canceled", "superseded") for one in log.answered),
+        node_busy=tuple(spent / wall for spent in own),
+        client_cores=client / wall,
+        other_cores=max(0.0, busy - client - sum(own)) / wall,
+        p50_ms={name: percentile(values, 50) for name, values in waits.items()},
+        p95_ms={name: percentile(values, 95) for name, values in waits.items()},
+    )
+
+
+async def measure(
+    system: Installation, studies: list[list[Path]], trace: Trace, counts: Sequence[int], seconds: float
+) -> list[tuple[Observation, Prediction]]:
+    """Observe with each number of users, and predict the same."""
+    costs = measured.load()
+    found = []
+    async with AsyncExitStack() as stack:
+        # Every other study on the other node, as users come in turn.
+        halves = [
+            await stack.enter_async_context(
+                opened(system, studies[place::2], node, people=range(place, len(studies), 2))
+            )
+            for place, node in enumerate(("node-1", "node-2"))
+        ]
+        browsers = [halves[n % 2][n // 2] for n in range(len(studies))]
+        await asyncio.gather(*(replay(trace, one, n, Log(), n * 7.0, 6.0) for n, one in enumerate(browsers)))
+        for count in counts:
+            seen = await observe(system, browsers, trace, count, seconds)
+            said = predict(
+                trace,
+                costs,
+                users=count,
+                nodes=2,
+                cores=1,
+                seconds=seconds,
+                threads=os.cpu_count(),
+                other_cores=(seen.client_cores + seen.other_cores) / 2,
+            )
+            found.append((seen, said))
+            print(table(found[-1:]).splitlines()[-1], flush=True)
+    return found
+
+
+NAMES = ("slices", "drafts", "whole volumes")
+
+
+def table(found: Sequence[tuple[Observation, Prediction]]) -> str:
+    """Prediction beside observation, as Markdown."""
+    lines = [
+        "| users | "
+        + " | ".join(f"{name} p50 / p95 ms: predicted | observed" for name in NAMES)
+        + " | node busy: predicted | observed | others, clients (cores) | failures |",
+        "|---|" + "---|" * (2 * len(NAMES) + 4),
+    ]
+    for seen, said in found:
+        cells = [f"{seen.users}"]
+        for name in NAMES:
+            for one in (said, seen):
+                known = name in one.p95_ms
+                cells.append(f"{one.p50_ms[name]:.0f} / {one.p95_ms[name]:.0f}" if known else "-")
+        cells += [
+            f"{said.busy_part:.0%}",
+            f"{sum(seen.node_busy) / len(seen.node_busy):.0%}",
+            f"{seen.other_cores:.2f}, {seen.client_cores:.2f}",
+            f"{seen.failures}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--users", default="2,4,8")
+    parser.add_argument("--seconds", type=float, default=25.0)
+    parser.add_argument("--slices", type=int, default=60)
+    parser.add_argument("--trace", type=Path, default=TRACE)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    counts = [int(one) for one in given.users.split(",")]
+    trace = read_trace(given.trace)
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        print("skipped: needs two cores")
+        return
+    print(machine(), f"load {os.getloadavg()[0]:.1f}", sep="; ")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        studies = heads(folder / "files", max(counts), given.slices)
+        with Installation(folder / "system", people=max(counts), nodes=2, cores=cores) as system:
+            found = asyncio.run(measure(system, studies, trace, counts, given.seconds))
+    print("\n" + table(found))
+    if given.json:
+        rows = [
+            {"observed": msgspec.to_builtins(seen), "predicted": msgspec.to_builtins(said)}
+            for seen, said in found
+        ]
+        given.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
