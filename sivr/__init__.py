@@ -11,8 +11,9 @@ The house, from the door to the cellar; imports only ever go down:
 - ``store`` what survives a restart: SQL, blobs, inbox, queues
 - ``gl`` arrays in, pictures out: OpenGL worker processes
 - ``dicom`` DICOM bytes to the model and back
+- ``codec`` arrays to PNG, JPEG, WebP
 - ``kernels`` numba kernels and programs over lanes, arrays in and out
-- ``crypto`` tokens, grants, passwords; ``codec`` arrays to PNG, JPEG, WebP
+- ``crypto`` tokens, grants, passwords
 - ``model`` the nouns; ``errors`` what can go wrong
 - ``config`` YAML to typed structures, read by ``cli`` and ``roles`` only
 - ``static`` the front end

@@ -22,7 +22,11 @@ Pixels = npt.NDArray[np.uint8]
 """(height, width) gray or (height, width, 3) RGB."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_SUB_FILTER = 1
+_ZLIB_HEADER = b"\x78\x01"
+"""RFC 1950: deflate, a window of 32 KiB, the quickest kind."""
+_SAMPLES = 8
+_SAMPLE_BYTES = 8192
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 JPEG_QUALITY = 90
 """Used when no quality is asked for: 45 dB and more on CT, still a third of the PNG's size."""
@@ -79,25 +83,54 @@ def decode(body: bytes) -> Pixels:
 
 
 def encode_png(pixels: Pixels, quality: int | None = None) -> bytes:
-    """PNG by Sub filter and ISA-L level 1: about ten times the speed of libpng at the same size."""
-    from isal import isal_zlib
+    """PNG by kernels of our own: some ten times the speed of libpng's quickest, and smaller files.
+
+    Strings that repeat, which the kernels do not look for, are found by ISA-L where a sample has many:
+    in color (charts, text, ultrasound).
+    """
+    from isal import igzip_lib, isal_zlib
+
+    from sivr.kernels.deflate import runs_and_codes
+    from sivr.kernels.scanlines import filtered
 
     height, width = pixels.shape[:2]
-    step = 1 if pixels.ndim == 2 else 3
-    rows = np.ascontiguousarray(pixels).reshape(height, width * step)
-    filtered = np.empty((height, 1 + width * step), dtype=np.uint8)
-    filtered[:, 0] = _SUB_FILTER
-    filtered[:, 1 : 1 + step] = rows[:, :step]
-    np.subtract(rows[:, step:], rows[:, :-step], out=filtered[:, 1 + step :])
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if step == 1 else 2, 0, 0, 0)
+    color = pixels.ndim == 3
+    lines = filtered(pixels)
+    body: Any
+    if color and _repeats(lines):
+        body = igzip_lib.compress(lines, 1, igzip_lib.COMP_DEFLATE)
+    else:
+        body = runs_and_codes(lines.reshape(-1))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if color else 0, 0, 0, 0)
+    begun = isal_zlib.crc32(_ZLIB_HEADER, isal_zlib.crc32(b"IDAT"))
+    check = struct.pack(">I", isal_zlib.adler32(lines.data))
+    whole = isal_zlib.crc32(check, isal_zlib.crc32(body, begun))
     return b"".join(
         (
             _PNG_SIGNATURE,
             _chunk(b"IHDR", header),
-            _chunk(b"IDAT", isal_zlib.compress(filtered, 1)),
-            _chunk(b"IEND", b""),
+            struct.pack(">I", len(_ZLIB_HEADER) + len(body) + 4),
+            b"IDAT",
+            _ZLIB_HEADER,
+            body,
+            check,
+            struct.pack(">I", whole),
+            _PNG_END,
         )
     )
+
+
+def _repeats(lines: Pixels) -> bool:
+    """Whether a search for strings makes some groups of neighboring scanlines smaller."""
+    from isal import igzip_lib
+
+    from sivr.kernels.deflate import runs_and_codes
+
+    height, width = lines.shape
+    count = max(_SAMPLE_BYTES // width, 1)
+    starts = range(0, height, max(height // _SAMPLES, count))
+    sample = np.concatenate([lines[start : start + count] for start in starts]).reshape(-1)
+    return len(igzip_lib.compress(sample, 1, igzip_lib.COMP_DEFLATE)) < len(runs_and_codes(sample))
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 
 from sivr import codec
 from sivr.errors import Invalid, NotAcceptable
+from sivr.kernels.deflate import runs_and_codes
+from sivr.kernels.scanlines import filtered
 
 rng = np.random.default_rng(1)
 SMOOTH = np.clip(
@@ -38,6 +42,40 @@ def test_every_type_round_trips(media_type: str, picture: str, quality: int | No
 def test_lower_quality_is_smaller() -> None:
     for media_type in ("image/jpeg", "image/webp", "image/avif"):
         assert len(codec.encode(COLOR, media_type, 20)) < len(codec.encode(COLOR, media_type, 95))
+
+
+@pytest.mark.parametrize("height", [1, 2, 37])
+@pytest.mark.parametrize("width", [1, 2, 7, 64, 65, 66, 129, 700])
+@pytest.mark.parametrize("kind", ["smooth", "noise", "flat", "drawing"])
+def test_png_of_every_shape_is_read_by_others(height: int, width: int, kind: str) -> None:
+    import imagecodecs
+    from PIL import Image
+
+    for samples in ((), (3,)):
+        shape = (height, width, *samples)
+        pixels = {
+            "smooth": np.clip(np.cumsum(rng.normal(0, 3, shape), axis=1) + 99, 0, 255),
+            "noise": rng.integers(0, 256, shape),
+            "flat": np.full(shape, 200),
+            "drawing": np.indices(shape)[1] // 5 % 3 * 100,
+        }[kind].astype(np.uint8)
+        body = codec.encode(pixels, "image/png")
+        with Image.open(BytesIO(body)) as image:
+            image.load()
+            assert image.mode == ("RGB" if samples else "L")
+            assert np.array_equal(np.asarray(image), pixels)
+        assert np.array_equal(imagecodecs.png_decode(body).reshape(shape), pixels)
+
+
+def test_png_finds_the_strings_of_a_screen() -> None:
+    word = rng.integers(0, 2, (12, 40, 1), np.uint8) * np.array([250, 180, 20], np.uint8)
+    screen = np.tile(word, (30, 12, 1))
+    assert len(codec.encode(screen, "image/png")) < len(runs_and_codes(filtered(screen).reshape(-1))) / 2
+
+
+def test_png_of_noise_is_hardly_larger_than_the_noise() -> None:
+    noise = rng.integers(0, 256, (300, 300), np.uint8)
+    assert len(codec.encode(noise, "image/png")) < noise.size * 1.01
 
 
 def test_non_contiguous_pixels_are_written_as_they_look() -> None:
