@@ -169,6 +169,8 @@ class Storage(Settings, frozen=True, kw_only=True):
     cipher: Literal["aes-256-gcm", "xchacha20-poly1305"] = "aes-256-gcm"
     master_key: str | None = None
     """File with the key that wraps the studies' keys: needed to encrypt, and to read what is encrypted."""
+    derived_mb: Megabytes = 4096
+    """What was made from objects and can be made again (overviews of volumes); the oldest goes first."""
 
 
 class Render(ApiRole, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sivr.errors import Gone, Invalid
 from sivr.gl.source import VolumeSource
+from sivr.kernels.bricks import tiles_of
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
 
@@ -32,9 +33,18 @@ class SharedVoxels:
                 self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise Gone("The voxels of this volume are no longer in memory.") from error
-        if len(self._memory) < max(count * dtype.itemsize, source.status_offset + source.shape[0]):
+        tiles = (2, *tiles_of(source.shape))
+        ranges = int(np.prod(tiles, dtype=np.int64))
+        needed = max(count * dtype.itemsize, source.status_offset + source.shape[0])
+        if source.ranges_offset is not None:
+            needed = max(needed, source.ranges_offset + ranges * dtype.itemsize)
+        if len(self._memory) < needed:
             raise Invalid("The shared memory is smaller than the volume it should hold.")
         self.voxels: npt.NDArray[Any] = np.frombuffer(self._memory, dtype, count).reshape(source.shape)
         self.ready: npt.NDArray[np.uint8] = np.frombuffer(
             self._memory, np.uint8, source.shape[0], source.status_offset
         )
+        self.ranges: npt.NDArray[Any] | None = None
+        """Least and largest value of every tile: (2, slices, tile rows, tile columns)."""
+        if source.ranges_offset is not None:
+            self.ranges = np.frombuffer(self._memory, dtype, ranges, source.ranges_offset).reshape(tiles)

@@ -14,9 +14,9 @@ from sivr.errors import Invalid, TooLarge
 from sivr.gl import camera, passes
 from sivr.gl.picture import Easel, Pixels
 from sivr.gl.program import Program
-from sivr.gl.ready import BRICK
 from sivr.gl.textures import EXTREME_BRICKS, TextureCache, VolumeTexture
 from sivr.gl.transfer import ENTRIES, placed, table_of
+from sivr.kernels.bricks import BRICK
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
 from sivr.model.rendering import Method, PlaneView, VolumeView

@@ -20,10 +20,11 @@ import numpy.typing as npt
 from sivr.errors import Invalid, TooLarge
 from sivr.gl import camera, passes
 from sivr.gl.attempt import Attempt
-from sivr.gl.ready import BRICK, ReadyVolume
+from sivr.gl.ready import ReadyVolume
 from sivr.gl.source import VolumeSource
 from sivr.gl.transfer import ENTRIES, placed, table_of
 from sivr.kernels import composite, projection, slab
+from sivr.kernels.bricks import BRICK, LOWEST
 from sivr.kernels.slices import resample
 from sivr.kernels.voxels import LEAST_COLUMNS, MOST_VOXELS, Voxels
 from sivr.model.pixels import Window
@@ -52,7 +53,6 @@ _HELD_AS = {
     "uint32": "float32", "int32": "float32", "float16": "float32", "float32": "float32",
     "float64": "float32",
 }  # fmt: skip
-_LOWEST = {"uint8": 0, "uint16": 0, "int16": -32768, "float32": -(10**9)}
 _BEST: dict[Method, projection.Best] = {
     "maximum_ip": "largest",
     "minimum_ip": "least",
@@ -72,7 +72,7 @@ class SoftwareVolume(ReadyVolume):
             held = "float32"
         if int(np.prod(source.shape, dtype=np.int64)) > MOST_VOXELS:
             raise TooLarge("Volumes of 2^31 voxels and more cannot be rendered without a graphics device.")
-        super().__init__(source, held, _LOWEST[held], (1, 1, 1))
+        super().__init__(source, held, LOWEST[held], (1, 1, 1))
         # Types that programs do not read are held a second time.
         self._own = None if held == source.dtype else np.zeros(source.shape, held)
         self._distances: OrderedDict[object, tuple[int, npt.NDArray[np.uint8]]] = OrderedDict()
@@ -98,7 +98,8 @@ class SoftwareVolume(ReadyVolume):
 
     def size_bytes(self) -> int:
         """What this volume takes beside its voxels in shared memory."""
-        total = self._low.nbytes + self._high.nbytes + (self._own.nbytes if self._own is not None else 0)
+        total = 0 if self._ranges_given else int(self._low.nbytes + self._high.nbytes)
+        total += self._own.nbytes if self._own is not None else 0
         return total + sum(field.nbytes for _, field in self._distances.values())
 
     def distance_map(self, function: TransferFunction) -> npt.NDArray[np.uint8]:

@@ -28,3 +28,10 @@ class VolumeSource(msgspec.Struct, frozen=True):
     """Bytes from the beginning of the shared memory to the flags, uint8[k]: 0 missing, 1 ready."""
     padding_value: int | None = None
     """Voxels of this value are not image."""
+    ranges_offset: int | None = None
+    """Bytes from the beginning to the least, then the largest voxel of every tile of the ready slices, of the
+    voxels' type, as ``sivr.kernels.bricks`` makes them; None when there are none."""
+    reduced: tuple[int, int, int] = (1, 1, 1)
+    """Stored voxels that each of these is the mean of, along k, j and i."""
+    preliminary: bool = False
+    """Stands in for a volume that is being loaded: no picture of it is complete."""

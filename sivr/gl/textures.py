@@ -13,8 +13,9 @@ import numpy.typing as npt
 from OpenGL import GL
 
 from sivr.errors import Exhausted, Invalid
-from sivr.gl.ready import BRICK, ReadyVolume
+from sivr.gl.ready import ReadyVolume
 from sivr.gl.source import VolumeSource
+from sivr.kernels.bricks import BRICK
 from sivr.kernels.volumes import half_with_gradient
 from sivr.model.rendering import TransferFunction
 

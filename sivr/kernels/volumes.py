@@ -21,6 +21,29 @@ def reduce_slice(image: Array, rows: int, columns: int) -> Array:
     return out
 
 
+def add_blocks(
+    image: Array,
+    rows: int,
+    columns: int,
+    padding: int | None,
+    totals: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+) -> None:
+    """Add a slice to the sums and numbers of its voxels in blocks of ``rows`` x ``columns``; voxels that are
+    ``padding`` are left out. ``totals`` and ``counts`` (ceil(rows/..), ceil(columns/..)); integers only."""
+    missing = padding is not None
+    _add_blocks(image, rows, columns, missing, padding if missing else 0, totals, counts)
+
+
+def block_means(
+    totals: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], empty: int, dtype: npt.DTypeLike
+) -> Array:
+    """Means of what was added, rounded half to even; ``empty`` where nothing was."""
+    means = np.rint(totals / np.maximum(counts, 1))
+    means[counts == 0] = empty
+    return means.astype(dtype)
+
+
 def replace(image: Array, old: int, new: int) -> Array:
     """A copy of a slice with every ``old`` value replaced."""
     out = image.copy()
@@ -84,6 +107,24 @@ def _reduce_slice(image, rows, columns, out):  # type: ignore[no-untyped-def]
             for n in range(whole * columns + 1, width):
                 total += line[n]
             out[row, whole] = np.rint(total / np.float32((bottom - top) * (width - whole * columns)))
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_blocks(image, rows, columns, missing, padding, totals, counts):  # type: ignore[no-untyped-def]
+    width = image.shape[1]
+    for row in range(image.shape[0]):
+        values, total, count = image[row], totals[row // rows], counts[row // rows]
+        for block in range(total.size):
+            end = min((block + 1) * columns, width)
+            added = np.int64(0)
+            number = np.int64(0)
+            for column in range(block * columns, end):
+                value = np.int64(values[column])
+                if not missing or value != padding:
+                    added += value
+                    number += 1
+            total[block] += added
+            count[block] += number
 
 
 @numba.njit(nogil=True, cache=True)

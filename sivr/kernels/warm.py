@@ -24,6 +24,9 @@ def warm_up() -> None:
         volumes.half_with_gradient(voxels, 255)
         volumes.reduce_slice(voxels[0], 2, 2)
         volumes.replace(voxels[0], 1, 0)
+        bricks.put_tile_ranges(voxels[0], 1, 0, bricks.BRICK, *bricks.tile_ranges(voxels[0], bricks.BRICK))
+        sums = np.zeros((4, 4), np.int64)
+        volumes.add_blocks(voxels[0], 2, 2, None, sums, sums)
     for dtype in ("int16", "uint16"):
         for mapped in (True, False):
             composite.program_for(Layout(dtype, mapped))

@@ -102,3 +102,5 @@ class Picture(msgspec.Struct, frozen=True):
     """Of a volume."""
     warnings: tuple[str, ...] = ()
     """What the reader must know of this picture, e.g. slices that could not be decoded."""
+    lasting: bool = True
+    """Whether the same request will give the same picture as long as the series stays as it is."""

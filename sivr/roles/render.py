@@ -16,6 +16,7 @@ from sivr.peers import InstitutionPeer, open_client
 from sivr.services.archives import ArchiveLimits
 from sivr.services.imaging import open_imaging
 from sivr.services.ingest import open_ingest
+from sivr.services.overviews import Overviews
 from sivr.services.uploads import UploadLimits
 from sivr.store.sealing import Form
 
@@ -79,6 +80,7 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
                 render_queue=settings.render_queue,
                 gl_platform=settings.gl_platform,
                 max_pixels=settings.limits.picture_pixels,
+                overviews=Overviews(ingest.derived, settings.storage.derived_mb * MEGABYTE),
             )
         )
         yield render_app(

@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sivr.dicom.pixels import decode_frame, decode_frames, has_other_bits, plain_frame, settle
+from sivr.dicom.pixels import (
+    decode_frame,
+    decode_frames,
+    has_other_bits,
+    plain_frame,
+    settle,
+    stored_dtype,
+)
 from sivr.dicom.volume import blend, frame_voxels, slice_sources
 from sivr.errors import Gone, Invalid, SivrError
 from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
@@ -45,6 +52,13 @@ class FrameReader:
         return guarded(lambda: self._read_one(stored, number))
 
     def _read_one(self, stored: StoredInstance, number: int) -> Array:
+        form = stored.header.pixel_format
+        if form is not None and (place := plain_frame(stored.header, number, stored_dtype(form))) is not None:
+            values = np.empty((form.rows, form.columns), stored_dtype(form))
+            self._fill(stored, place, values)
+            if has_other_bits(form):
+                settle(form, values, values)
+            return values
         parts = stored.header.frames[number].parts
         encoded = b"".join(self._blobs.read(stored.sha256, offset, length) for offset, length in parts)
         return _checked(stored.header, decode_frame(stored.header, number, encoded))
@@ -82,30 +96,31 @@ class FrameReader:
             ready[k] = 1
         return found
 
+    def _fill(self, stored: StoredInstance, place: tuple[int, int], samples: Array) -> None:
+        offset, length = place
+        if self._blobs.read_into(stored.sha256, offset, samples.data.cast("B")) < length:
+            raise Invalid("The object ends before this frame.")
+
     def _read_plain(
         self, stored: StoredInstance, place: tuple[int, int], voxels: Array, ready: Array, k: int
     ) -> Array:
         """Samples that need no decoding, from the disk to where they belong."""
         form = stored.header.pixel_format
         assert form is not None
-        offset, length = place
         values: Array = voxels[k]
         if (form.rows, form.columns) != values.shape:
             raise Invalid("This frame does not have the size that its header says.")
         samples = _room(values) if has_other_bits(form) else values
-        if self._blobs.read_into(stored.sha256, offset, samples.data.cast("B")) < length:
-            raise Invalid("The object ends before this frame.")
+        self._fill(stored, place, samples)
         if samples is not values:
             # Not in place: what is half way must not be seen.
             settle(form, samples, values)
         ready[k] = 1
         return values
 
-    def make_slice(self, series: OpenSeries, k: int, scale: VoxelScale, voxels: Array, ready: Array) -> Found:
-        """Fill slice k of a volume whose frames are brought to a common scale or resampled between.
-
-        Returns what was decoded on the way; the slice stays missing when a frame of it is broken.
-        """
+    def slice_voxels(self, series: OpenSeries, k: int, scale: VoxelScale) -> tuple[Found, Array | None]:
+        """Slice k of a volume from its frames, brought to a common scale or resampled between, and what was
+        decoded on the way; None when a frame of it is broken."""
         grid = series.stack.volume
         assert grid is not None
         decoded: Found = {}
@@ -118,17 +133,14 @@ class FrameReader:
                 decoded.update(self.read(series, position))
                 values = decoded[position]
             if isinstance(values, str):
-                return decoded
+                return decoded, None
             stored, number = series.header_of(position)
             part = _voxels(scale, stored.header, number, values)
             if isinstance(part, str):
-                return decoded
+                return decoded, None
             parts.append((part, weight))
         made = parts[0][0] if len(parts) == 1 else guarded(lambda: blend(parts, scale))
-        if not isinstance(made, str):
-            voxels[k] = made
-            ready[k] = 1
-        return decoded
+        return decoded, None if isinstance(made, str) else made
 
 
 _ROOM = threading.local()

@@ -18,6 +18,7 @@ from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up
 from sivr.services.contents import Contents, StudySource
 from sivr.services.loading import HeaderSource, SeriesLoader
+from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
 from sivr.services.volumes import VolumeService
 from sivr.store.blobs import Blobs
@@ -82,6 +83,7 @@ async def open_imaging(
     render_queue: int = 64,
     gl_platform: str = "auto",
     max_pixels: int = 16_777_216,
+    overviews: Overviews | None = None,
 ) -> AsyncIterator[Imaging]:
     """Open a node's imaging; ``memory_mb`` is shared evenly by decoded pixels and the workers' textures."""
     cores = os.cpu_count() or 1
@@ -100,7 +102,13 @@ async def open_imaging(
         )
         loader = await stack.enter_async_context(
             SeriesLoader(
-                source, blobs, node_id=node_id, budget_bytes=half, threads=threads, forget=farm.forget
+                source,
+                blobs,
+                node_id=node_id,
+                budget_bytes=half,
+                threads=threads,
+                forget=farm.forget,
+                overviews=overviews,
             )
         )
         pictures = await stack.enter_async_context(

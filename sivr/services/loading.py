@@ -12,31 +12,29 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 
-from sivr.dicom.presentation import value_range
-from sivr.dicom.volume import volume_values
-from sivr.errors import Exhausted, Invalid, NotFound, SivrError, Unavailable
+from sivr.errors import Invalid, NotFound, SivrError, Unavailable
 from sivr.gl.source import VolumeSource
-from sivr.model.studies import VoxelScale
 from sivr.services.decoding import DecodePool, Unit
 from sivr.services.frame_reading import Found, FrameReader, Unread
-from sivr.services.open_series import COARSE_STEP, Array, OpenSeries, Progress, State
+from sivr.services.open_series import Array, OpenSeries, Progress, State
+from sivr.services.overviews import Overviews
 from sivr.services.pixel_memory import PixelMemory
 from sivr.services.segments import Segment, remove_leftovers
+from sivr.services.slice_making import SliceMaker
+from sivr.services.volume_loading import ACTIVE_S, VolumeLoader, fill_broken
 from sivr.store.blobs import Blobs
 from sivr.store.index import StoredInstance
 
 log = logging.getLogger("sivr.loading")
 
-ACTIVE_S = 30.0
-"""A series nobody asked about for so long is not loaded any further (it is taken up where it stood)."""
 REVALIDATE_S = 2.0
 """How long the stored state of a series is believed before it is asked for again."""
 RETRY_S = 5.0
@@ -62,7 +60,8 @@ class SeriesLoader:
     """All open series of a node, an async context manager.
 
     ``budget_bytes`` bounds the decoded pixels of all series together. ``forget`` is told the key of every
-    volume whose memory is given back, so that render workers drop their textures of it.
+    volume whose memory is given back, so that render workers drop their textures of it. ``overviews``
+    are kept between runs.
     """
 
     def __init__(
@@ -74,16 +73,18 @@ class SeriesLoader:
         budget_bytes: int,
         threads: int = 2,
         forget: Callable[[str], None] | None = None,
+        overviews: Overviews | None = None,
     ) -> None:
         self._index = index
         self._prefix = f"sivr-{hashlib.sha256(node_id.encode()).hexdigest()[:10]}"
         self._memory = PixelMemory(self._prefix, budget_bytes, forget or (lambda key: None))
         self._reader = FrameReader(blobs, self._memory)
+        self._slices = SliceMaker(self._reader)
         self._pool = DecodePool(threads, self._background)
+        frame = partial(self.frame, prefetch=False)
+        self._volumes = VolumeLoader(self._memory, self._pool.wake, frame, overviews)
         self._series: OrderedDict[tuple[str, str], OpenSeries] = OrderedDict()
-        self._retired: list[OpenSeries] = []
         self._opening: dict[tuple[str, str], asyncio.Task[OpenSeries]] = {}
-        self._allocating: set[asyncio.Task[None]] = set()
         self._behind: set[asyncio.Task[None]] = set()
         self._glanced: set[tuple[str, str]] = set()
         self._turn = 0
@@ -97,13 +98,13 @@ class SeriesLoader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks: list[asyncio.Task[Any]] = [*self._behind, *self._allocating, *self._opening.values()]
+        tasks: list[asyncio.Task[Any]] = [*self._behind, *self._opening.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._volumes.close()
         await self._stack.aclose()
         self._series.clear()
-        self._retired.clear()
         self._memory.close()
 
     @property
@@ -175,14 +176,14 @@ class SeriesLoader:
             raise Invalid(stored.header.not_renderable)
         if prefetch:
             series.center = position
-            series.asked = time.monotonic()
+            series.asked = series.read_at = time.monotonic()
         if position in series.errors:
             raise Invalid(series.errors[position])
         values = self._memory.frame(series, position)
         if values is None:
             values = await self._wait_for(series, position)
         if prefetch:
-            self._allocate_soon(series)
+            self._volumes.load_soon(series)
             self._pool.wake()
         return values
 
@@ -222,58 +223,22 @@ class SeriesLoader:
         except SivrError as error:
             log.info("not opened", extra={"series": key[1], "reason": error.message})
 
-    @asynccontextmanager
-    async def volume(self, series: OpenSeries, *, coarse: bool) -> AsyncIterator[VolumeSource]:
+    def volume(self, series: OpenSeries, *, coarse: bool) -> AbstractAsyncContextManager[VolumeSource]:
         """The series as a volume in shared memory, kept there while the context is open.
 
-        With ``coarse`` it is handed out as soon as every eighth slice is there, else when all are. Raises
-        Invalid when the series has no volume, Exhausted when it does not fit into the memory budget.
+        With ``coarse`` it is handed out as soon as something of it can be shown everywhere (an overview made
+        earlier, or every eighth slice), else when all of it is there. Where the memory does not hold all
+        voxels, means of them are handed out, and the source says so. Raises Invalid when the series has no
+        volume, Exhausted when there is no memory for the least of it.
         """
-        grid = series.stack.volume
-        if grid is None:
-            raise Invalid(series.why_no_volume or "This series has no volume.")
-        series.uses += 1
-        if series.retired and series.uses == 1:
-            self._retired.append(series)
-        try:
-            series.asked = time.monotonic()
-            await self._allocate(series)
-            segment, scale = series.segment, series.scale
-            if segment is None or scale is None:
-                raise Exhausted(series.no_segment or "The server has no memory for this volume at present.")
-            begun = time.monotonic()
-            while True:
-                if series.unread_at > begun:
-                    raise Unavailable(series.unread, {"retry_after_s": int(RETRY_S)})
-                waiting = series.progress
-                ready = segment.ready != 0
-                if ready.all() or (coarse and ready[::COARSE_STEP].all()):
-                    break
-                self._pool.wake()
-                await waiting.wait()
-            yield VolumeSource(
-                key=series.volume_key(segment),
-                shm_name=segment.name,
-                shape=segment.shape,
-                dtype=scale.dtype,
-                slope=scale.slope,
-                intercept=scale.intercept,
-                lps_from_ijk=grid.lps_from_ijk,
-                status_offset=segment.status_offset,
-                padding_value=scale.padding_value,
-            )
-        finally:
-            series.uses -= 1
-            series.asked = time.monotonic()
-            if series.retired and not series.uses:
-                self._retired.remove(series)
-                self._memory.drop_series(series, frames_only=False)
+        return self._volumes.volume(series, coarse=coarse)
 
     def progress(self, series: OpenSeries) -> Progress:
         """How far the series is loaded."""
         broken = {str(position + 1): sentence for position, sentence in sorted(series.errors.items())}
-        if series.segment is not None:
-            loaded, total = int(np.count_nonzero(series.segment.ready)), series.segment.shape[0]
+        if series.segment is not None and series.stack.volume is not None:
+            total = series.stack.volume.shape[0]
+            loaded = min(total, int(np.count_nonzero(series.segment.ready)) * series.segment.factors[0])
         else:
             loaded, total = self._memory.count(series) + len(series.errors), series.total
         active = series.uses > 0 or (series.asked > 0 and time.monotonic() - series.asked < ACTIVE_S)
@@ -287,92 +252,13 @@ class SeriesLoader:
         series.retired = True
         if series.uses:
             # A picture is being made from it; its volume goes when that is done.
-            self._retired.append(series)
+            self._volumes.retired.append(series)
         self._memory.drop_series(series, frames_only=series.uses > 0)
 
     def _close_idle_records(self) -> None:
         for key in list(self._series)[: max(0, len(self._series) - MAX_OPEN_SERIES)]:
             if not self._series[key].uses:
                 self._retire(key)
-
-    # The segment of a series
-
-    def _allocate_soon(self, series: OpenSeries) -> None:
-        """Begin to load a series that is read slice by slice, where one copy serves both ways."""
-        if not series.direct or series.segment is not None or series.segment_task is not None:
-            return
-        if not series.no_segment or time.monotonic() - series.no_segment_at > RETRY_S:
-            self._start_allocation(series, ACTIVE_S)
-
-    async def _allocate(self, series: OpenSeries) -> None:
-        if series.segment is None and series.segment_task is not None:
-            await asyncio.shield(series.segment_task)
-        if series.segment is None:
-            await asyncio.shield(series.segment_task or self._start_allocation(series, 0.0))
-
-    def _start_allocation(self, series: OpenSeries, idle_s: float) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(self._allocate_segment(series, idle_s))
-        series.segment_task = task
-        self._allocating.add(task)
-
-        def ended(one: asyncio.Task[None]) -> None:
-            series.segment_task = None
-            self._allocating.discard(one)
-            self._pool.wake()
-
-        task.add_done_callback(ended)
-        return task
-
-    async def _allocate_segment(self, series: OpenSeries, idle_s: float) -> None:
-        grid = series.stack.volume
-        assert grid is not None
-        try:
-            if series.scale is None:
-                series.scale = await self._scale_by_values(series)
-            shape, dtype = grid.shape, series.scale.dtype
-            size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize + shape[0]
-            if not self._memory.make_room(size, series, idle_s):
-                raise Exhausted(
-                    f"This volume needs {_megabytes(size)} MB of memory; the server may use "
-                    f"{_megabytes(self._memory.budget_bytes)} MB for all that are open. "
-                    "Its slices can be read one by one."
-                )
-            segment = await self._memory.new_segment(series, shape, dtype, size)
-        except SivrError as error:
-            series.no_segment = error.message
-            series.no_segment_at = time.monotonic()
-            log.warning("no volume", extra={"series": series.series_uid, "reason": error.message})
-            return
-        series.no_segment = ""
-        if series.retired and not series.uses:
-            self._memory.close_segment(series)
-            return
-        for position, k in series.slice_of_frame.items():
-            if position in series.errors:
-                _fill_broken(series, k)
-            elif (values := self._memory.peek(series, position)) is not None:
-                segment.voxels[k] = values
-                segment.ready[k] = 1
-                self._memory.drop_frames([(series.key, position)])
-        series.note_progress()
-
-    async def _scale_by_values(self, series: OpenSeries) -> VoxelScale:
-        """The scale of a volume whose range only its decoded pixels tell (float and 32-bit)."""
-        grid = series.stack.volume
-        assert grid is not None
-        low, high = np.inf, -np.inf
-        for position in sorted(set(grid.frame_of_slice) | set(grid.next_frame_of_slice)):
-            try:
-                values = await self.frame(series, position, prefetch=False)
-            except Invalid:
-                continue
-            stored, number = series.header_of(position)
-            ends = await asyncio.to_thread(value_range, values, stored.header.frames[number].display)
-            if ends is not None:
-                low, high = min(low, ends[0]), max(high, ends[1])
-        if low > high:
-            raise Invalid("No frame of this series can be decoded.")
-        return volume_values(series.headers, series.stack, (low, high))
 
     # What somebody waits for
 
@@ -432,15 +318,14 @@ class SeriesLoader:
             if isinstance(values, str):
                 series.errors[position] = values
                 if k is not None:
-                    _fill_broken(series, k)
+                    fill_broken(series, k)
                 if future is not None and not future.done():
                     future.set_exception(Invalid(values))
                 continue
             if k is None or series.segment is None:
                 self._memory.keep(series, position, values, ACTIVE_S)
             elif not series.segment.ready[k]:
-                series.segment.voxels[k] = values
-                series.segment.ready[k] = 1
+                series.segment.put(k, values)
             if future is not None and not future.done():
                 future.set_result(values)
         series.note_progress()
@@ -455,7 +340,7 @@ class SeriesLoader:
     def _background(self, most: int) -> list[Unit[Any]]:
         """The next pieces of loading work, all of one series; series take turns."""
         now = time.monotonic()
-        everyone = (*self._series.values(), *self._retired)
+        everyone = (*self._series.values(), *self._volumes.retired)
         active = [one for one in everyone if one.uses or (one.asked and now - one.asked < ACTIVE_S)]
         for offset in range(len(active)):
             units = self._units(active[(self._turn + offset) % len(active)], most)
@@ -481,7 +366,11 @@ class SeriesLoader:
 
     def _next_frame(self, series: OpenSeries) -> int | None:
         """The frame to fetch ahead for a series without a segment, outward from where somebody looks."""
-        if series.segment is not None and len(series.slice_of_frame) == series.total:
+        segment = series.segment
+        if segment is not None and len(series.slice_of_frame) == series.total:
+            return None
+        if segment is not None and segment.reduced and time.monotonic() - series.read_at > ACTIVE_S:
+            # Only the volume is looked at; what it is made of needs the memory that is lacking already.
             return None
         size = max(1, series.frame_bytes(series.center))
         # Half of the budget at most: fetching ahead must not push out what others are reading.
@@ -505,13 +394,15 @@ class SeriesLoader:
         grid, scale, segment = series.stack.volume, series.scale, series.segment
         assert grid is not None and scale is not None and segment is not None
         series.slices_in_flight.add(k)
-        voxels, ready = segment.voxels, segment.ready
-        if series.direct:
+        work: Callable[[], Found]
+        if segment.reduced:
+            work = partial(self._slices.from_slices, series, k, segment, scale)
+        elif series.direct:
             position = grid.frame_of_slice[k]
             _promise(series, position)
-            work = partial(self._reader.read_into, series, position, voxels, ready, k)
+            work = partial(self._slices.from_frame, series, k, segment, position)
         else:
-            work = partial(self._reader.make_slice, series, k, scale, voxels, ready)
+            work = partial(self._slices.from_frames, series, k, segment, scale)
         return Unit(work, partial(self._slice_made, series, k, segment))
 
     def _slice_made(self, series: OpenSeries, k: int, segment: Segment, found: Found) -> None:
@@ -519,7 +410,7 @@ class SeriesLoader:
         self._deliver(series, found)
         transient = any(isinstance(values, Unread) for values in found.values())
         if series.segment is segment and not segment.ready[k] and not transient:
-            _fill_broken(series, k)
+            fill_broken(series, k)
             series.note_progress()
 
 
@@ -533,25 +424,3 @@ def _promise(series: OpenSeries, position: int) -> asyncio.Future[Array]:
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             series.in_flight[one] = future
     return series.in_flight[position]
-
-
-def _fill_broken(series: OpenSeries, k: int) -> None:
-    """A slice that cannot be decoded is empty in the volume, never invented from its neighbors."""
-    segment, scale = series.segment, series.scale
-    if segment is None or scale is None or segment.ready[k]:
-        return
-    empty = scale.padding_value
-    segment.voxels[k] = _darkest(series, scale) if empty is None else empty
-    segment.ready[k] = 1
-
-
-def _darkest(series: OpenSeries, scale: VoxelScale) -> int:
-    """The voxel that stands for nothing where no padding value is given: the least the format holds."""
-    form = next((one.pixel_format for one in series.headers if one.pixel_format is not None), None)
-    if not scale.stored or form is None:
-        return int(np.iinfo(scale.dtype).min)
-    return -(1 << (form.bits_stored - 1)) if form.signed else 0
-
-
-def _megabytes(size: int) -> int:
-    return round(size / (1024 * 1024))

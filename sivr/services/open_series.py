@@ -60,17 +60,23 @@ class OpenSeries:
             grid and self.scale and self.scale.stored and not grid.weights and not self._pads_by_range()
         )
         """Whether voxels are the stored values of frames, so that one copy serves slices and volumes."""
-        self.slice_of_frame = (
+        self._slice_of_frame = (
             {frame: k for k, frame in enumerate(grid.frame_of_slice)} if grid and self.direct else {}
         )
         self._frame_of_slice = np.asarray(grid.frame_of_slice if grid else (), dtype=np.int64)
         self.segment: Segment | None = None
+        """The voxels in memory, or means of them where all do not fit."""
+        self.overview: Segment | None = None
+        """Few voxels of the whole volume, made at an earlier time, for the first picture."""
+        self.overview_tried = False
         self.segment_task: asyncio.Task[None] | None = None
         self.no_segment = ""
         """Why there is no segment although there is a volume."""
         self.no_segment_at = 0.0
         self.center = 0
         self.asked = 0.0
+        self.read_at = 0.0
+        """When somebody last read it frame by frame."""
         self.uses = 0
         self.checked = 0.0
         self.revision = 0
@@ -96,6 +102,13 @@ class OpenSeries:
             for header in self.headers
             for frame in header.frames
         )
+
+    @property
+    def slice_of_frame(self) -> dict[int, int]:
+        """Which slice of the segment a frame in reading order is; empty where slices are made of frames."""
+        if self.segment is not None and self.segment.reduced:
+            return {}
+        return self._slice_of_frame
 
     @property
     def total(self) -> int:
@@ -162,5 +175,6 @@ class OpenSeries:
         coarse = candidates[candidates % COARSE_STEP == 0]
         if coarse.size:
             candidates = coarse
-        distance = np.abs(self._frame_of_slice[candidates] - self.center)
+        first_of_layer = self._frame_of_slice[:: self.segment.factors[0]]
+        distance = np.abs(first_of_layer[candidates] - self.center)
         return int(candidates[int(np.argmin(distance))])

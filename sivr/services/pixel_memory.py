@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from functools import partial
 
 from sivr.services.open_series import Array, OpenSeries
-from sivr.services.segments import Segment, release_lingering
+from sivr.services.segments import Segment, release_lingering, size_of
+
+Shape = tuple[int, int, int]
 
 
 class PixelMemory:
@@ -93,12 +96,48 @@ class PixelMemory:
                 return False
         return True
 
+    def room_for(self, asking: OpenSeries, idle_s: float) -> int:
+        """The largest size that ``make_room`` can find room for."""
+        latest = time.monotonic() - idle_s
+        evictable = sum(
+            _held(one)
+            for one in self._with_segment.values()
+            if not one.uses and one is not asking and one.asked <= latest
+        )
+        return self.budget_bytes - (self._segment_bytes - evictable)
+
+    def held(self, series: OpenSeries) -> int:
+        """Bytes of the segments of a series."""
+        return _held(series)
+
     async def new_segment(
-        self, series: OpenSeries, shape: tuple[int, int, int], dtype: str, size: int
+        self, series: OpenSeries, shape: Shape, dtype: str, padding: int | None, factors: Shape
     ) -> Segment:
         """Shared memory for a volume, for which room has been made; raises Exhausted."""
+        segment = await self._make(shape, dtype, padding, factors)
+        series.segment = segment
+        self._with_segment[id(series)] = series
+        return segment
+
+    async def new_overview(
+        self, series: OpenSeries, shape: Shape, dtype: str, padding: int | None, factors: Shape
+    ) -> Segment | None:
+        """Shared memory for an overview; None where there is no room for it, or one is there already."""
+        if not self.make_room(size_of(shape, dtype), series, 0.0):
+            return None
+        segment = await self._make(shape, dtype, padding, factors)
+        if series.overview is not None:
+            self._give_back(series, segment)
+            return None
+        series.overview = segment
+        self._with_segment[id(series)] = series
+        return segment
+
+    async def _make(self, shape: Shape, dtype: str, padding: int | None, factors: Shape) -> Segment:
+        size = size_of(shape, dtype)
         self._segment_bytes += size
-        creating = asyncio.ensure_future(asyncio.to_thread(Segment, self._prefix, shape, dtype))
+        make = partial(Segment, self._prefix, shape, dtype, padding=padding, factors=factors)
+        creating = asyncio.ensure_future(asyncio.to_thread(make))
         try:
             segment = await asyncio.shield(creating)
         except BaseException as error:
@@ -107,19 +146,29 @@ class PixelMemory:
                 # The thread goes on; what it makes must not stay behind.
                 (await creating).close()
             raise
-        self._segment_bytes += segment.size_bytes - size
-        series.segment = segment
-        self._with_segment[id(series)] = series
         return segment
 
     def close_segment(self, series: OpenSeries) -> None:
-        """Give the segment of a series back, if it has one."""
+        """Give the segment of a series back, if it has one, and its overview."""
+        self.close_overview(series)
         segment, series.segment = series.segment, None
+        self._with_segment.pop(id(series), None)
         if segment is not None:
+            self._give_back(series, segment)
+
+    def close_overview(self, series: OpenSeries) -> None:
+        """Give the overview of a series back, if it has one."""
+        overview, series.overview = series.overview, None
+        series.overview_tried = False
+        if overview is not None:
+            self._give_back(series, overview)
+        if series.segment is None:
             self._with_segment.pop(id(series), None)
-            self._segment_bytes -= segment.size_bytes
-            self._forget(series.volume_key(segment))
-            segment.close()
+
+    def _give_back(self, series: OpenSeries, segment: Segment) -> None:
+        self._segment_bytes -= segment.size_bytes
+        self._forget(series.volume_key(segment))
+        segment.close()
 
     def drop_frames(self, keys: Collection[tuple[str, int]]) -> None:
         """Forget frames kept on their own."""
@@ -144,3 +193,8 @@ class PixelMemory:
         self._frames.clear()
         self._frame_bytes = 0
         release_lingering()
+
+
+def _held(series: OpenSeries) -> int:
+    """Bytes of the segments of a series."""
+    return sum(one.size_bytes for one in (series.segment, series.overview) if one is not None)

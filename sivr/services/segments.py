@@ -1,7 +1,10 @@
 """Shared memory for the voxels of a series, one segment each, seen by the render workers too.
 
-Layout: ``voxels[k, j, i]`` first, then one status byte per slice (0 missing, 1 ready). A segment's name
-tells the node and the process, so that what a killed process left behind can be removed at the next start.
+Layout: ``voxels[k, j, i]`` first, then one status byte per slice (0 missing, 1 ready), then, from the next
+multiple of 64 bytes on, the least and the largest value of every tile of each slice, as
+``sivr.kernels.bricks`` makes them: who decodes a slice has it in its cache, and no worker needs to read it
+again. A segment's name tells the node and the process, so that what a killed process left behind can be
+removed at the next start.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ import os
 import re
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import Exhausted
+from sivr.kernels.bricks import BRICK, LOWEST, put_tile_ranges, tiles_of
 
 log = logging.getLogger("sivr.segments")
 
@@ -26,6 +31,7 @@ FOLDER = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Lin
 MEMORY_LEFT_BYTES = 256 * 1024 * 1024
 """What the machine must have left for everything else after a segment is made."""
 _NO_ROOM = "The server has too little memory left for this volume; its slices can be read one by one."
+_ALIGNMENT = 64
 _numbers = itertools.count(1)
 _live: set[str] = set()
 _lingering: list[SharedMemory] = []
@@ -34,13 +40,24 @@ _lingering: list[SharedMemory] = []
 class Segment:
     """The voxels of one volume. Blocking to create (memory is really reserved): do it in a thread."""
 
-    def __init__(self, prefix: str, shape: tuple[int, int, int], dtype: npt.DTypeLike) -> None:
-        """Raises Exhausted when the machine has no shared memory left for it."""
+    def __init__(
+        self,
+        prefix: str,
+        shape: tuple[int, int, int],
+        dtype: npt.DTypeLike,
+        *,
+        padding: int | None = None,
+        factors: tuple[int, int, int] = (1, 1, 1),
+    ) -> None:
+        """``factors``: voxels of the series that one voxel is the mean of, along k, j and i; ``padding`` is
+        the voxel that is no image. Raises Exhausted when the machine has no shared memory left for it."""
         kind = np.dtype(dtype)
         self.shape = shape
-        self.status_offset = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
-        self.size_bytes = self.status_offset + shape[0]
-        if self.size_bytes > _room():
+        self.factors = factors
+        self._padding = padding
+        self._lowest = LOWEST[kind.name]
+        self.status_offset, self.ranges_offset, self.size_bytes = _layout(shape, kind)
+        if self.size_bytes > room():
             raise Exhausted(_NO_ROOM)
         self.name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
         self._memory = SharedMemory(self.name, create=True, size=self.size_bytes)
@@ -57,8 +74,27 @@ class Segment:
         memory = self._memory.buf
         assert memory is not None
         count = self.status_offset // kind.itemsize
-        self.voxels: npt.NDArray[np.generic] = np.frombuffer(memory, kind, count).reshape(shape)
+        self.voxels: npt.NDArray[Any] = np.frombuffer(memory, kind, count).reshape(shape)
         self.ready: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, shape[0], self.status_offset)
+        tiles = tiles_of(shape)
+        count = int(np.prod(tiles, dtype=np.int64))
+        self._ranges = np.frombuffer(memory, kind, 2 * count, self.ranges_offset).reshape(2, *tiles)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether voxels are means of several voxels of the series."""
+        return self.factors != (1, 1, 1)
+
+    def put(self, k: int, image: npt.NDArray[Any] | int) -> None:
+        """Slice k is this image, or this value everywhere; it is ready when this returns. For threads."""
+        self.voxels[k] = image
+        self.finish(k)
+
+    def finish(self, k: int) -> None:
+        """Slice k was filled: it is ready when this returns. For threads."""
+        voxels: npt.NDArray[Any] = self.voxels[k]
+        put_tile_ranges(voxels, self._padding, self._lowest, BRICK, self._ranges[0, k], self._ranges[1, k])
+        self.ready[k] = 1
 
     def close(self) -> None:
         """Give the memory back; pictures that are still being made from it finish undisturbed."""
@@ -67,10 +103,22 @@ class Segment:
         _live.discard(self.name)
         self.__dict__.pop("voxels", None)
         self.__dict__.pop("ready", None)
+        self.__dict__.pop("_ranges", None)
         with contextlib.suppress(FileNotFoundError):
             self._memory.unlink()
         _lingering.append(self._memory)
         release_lingering()
+
+
+def size_of(shape: tuple[int, int, int], dtype: npt.DTypeLike) -> int:
+    """Bytes of a segment for a volume."""
+    return _layout(shape, np.dtype(dtype))[2]
+
+
+def _layout(shape: tuple[int, int, int], kind: np.dtype[Any]) -> tuple[int, int, int]:
+    status = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+    ranges = -(-(status + shape[0]) // _ALIGNMENT) * _ALIGNMENT
+    return status, ranges, ranges + 2 * int(np.prod(tiles_of(shape), dtype=np.int64)) * kind.itemsize
 
 
 def release_lingering() -> int:
@@ -114,7 +162,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _room() -> int:
+def room() -> int:
     """Bytes a segment may have. Asked before any is taken: a tmpfs takes all of the machine's memory and the
     kernel kills somebody before it says that it is full."""
     room = 1 << 62

@@ -13,9 +13,11 @@ import pytest
 
 from sivr.dicom.phantom import phantom_values, write_phantom
 from sivr.errors import Exhausted, Invalid, NotFound, Unavailable
+from sivr.model.studies import VolumeGrid
 from sivr.services.loading import SeriesLoader
-from sivr.services.open_series import COARSE_STEP, OpenSeries
-from sivr.services.segments import FOLDER
+from sivr.services.open_series import COARSE_STEP, Array, OpenSeries
+from sivr.services.reduction import reduced_shape
+from sivr.services.segments import FOLDER, size_of
 from sivr.services.slices import shown
 from sivr.store.blobs import Blobs
 from sivr.store.index import StoredInstance
@@ -102,7 +104,7 @@ async def test_one_load_serves_everybody(store: Store, tmp_path: Path) -> None:
         frames = await asyncio.gather(*(found.frame(many[0], 5) for _ in range(10)))
         assert all((frame == frames[0]).all() for frame in frames)
         await loaded(found, many[0])
-        assert found.used_bytes == int(np.prod(SHAPE)) * 2 + SHAPE[0]
+        assert found.used_bytes == size_of(SHAPE, "int16")
 
 
 async def test_who_goes_away_takes_only_his_own_request_along(store: Store, tmp_path: Path) -> None:
@@ -140,9 +142,7 @@ async def test_the_budget_holds_however_many_series_are_opened(store: Store, tmp
         assert (await found.frame(series, 7)).shape == SHAPE[1:]
 
 
-async def test_a_series_over_the_budget_is_read_slice_by_slice_and_has_no_volume(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_a_series_over_the_budget_is_read_slice_by_slice(store: Store, tmp_path: Path) -> None:
     stored = await store_files(store, write_phantom(tmp_path / "in", "letter", SHAPE))
     truth = phantom_values("letter", SHAPE)
     frame_bytes = SHAPE[1] * SHAPE[2] * 2
@@ -153,28 +153,114 @@ async def test_a_series_over_the_budget_is_read_slice_by_slice_and_has_no_volume
             assert series.scale is not None
             assert (frame * series.scale.slope + series.scale.intercept == truth[position]).all()
             assert found.used_bytes <= 6 * frame_bytes
-        with pytest.raises(Exhausted, match="MB of memory"):
-            async with found.volume(series, coarse=True):
-                pass
-        assert (await found.frame(series, 1)).shape == SHAPE[1:]
+        assert series.segment is None
 
 
-async def test_a_volume_in_use_is_not_evicted(store: Store, tmp_path: Path) -> None:
+async def test_a_volume_over_the_budget_is_shown_from_means(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "letter", SHAPE))
+    truth = phantom_values("letter", SHAPE)
+    budget = size_of(SHAPE, "int16") // 3
+    async with loader(store, megabytes=budget / MEGABYTE) as found:
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=False) as source:
+            factors = source.reduced
+            assert np.prod(factors) in (3, 4) and not source.preliminary
+            assert source.shape == reduced_shape(SHAPE, factors)
+            assert found.used_bytes <= budget
+            assert series.segment is not None and series.scale is not None
+            wanted = block_means_by_numpy(truth / series.scale.slope, factors)
+            offset = series.scale.intercept / series.scale.slope
+            assert np.abs(series.segment.voxels + offset - wanted).max() <= 0.5
+            # The same patient at the same place: the middle of the volume does not move.
+            full, means = np.array(grid_of(series).lps_from_ijk), np.array(source.lps_from_ijk)
+            low = np.array([*(np.array(factors[::-1]) - 1.0), 0]) / 2
+            assert np.allclose(means @ [0, 0, 0, 1], full @ np.add(low, [0, 0, 0, 1]))
+        progress = found.progress(series)
+        assert progress.state == "complete" and progress.slices_loaded == progress.slices_total == SHAPE[0]
+        # Slices are read in full beside it.
+        frame = await found.frame(series, 17)
+        assert (frame * series.scale.slope + series.scale.intercept == truth[17]).all()
+        assert series.segment is not None and series.segment.reduced
+        async with found.volume(series, coarse=True) as source:
+            assert source.reduced == factors
+        assert found.used_bytes <= budget
+
+
+async def test_padding_is_no_part_of_means_and_broken_slices_are_left_out(
+    store: Store, tmp_path: Path
+) -> None:
+    def change(data: pydicom.Dataset, number: int) -> None:
+        values = np.full((64, 48), 1000 + number, np.int16)
+        values[:8] = -2000
+        values[:, 47] = -2000
+        data.PixelRepresentation = 1
+        data.add_new(0x00280120, "SS", -2000)
+        data.add_new(0x7FE00010, "OW", values.tobytes())
+
+    paths = rewritten(tmp_path / "out", write_phantom(tmp_path / "in", "ramp", SHAPE), change)
+    stored = await store_files(store, paths)
+    lame = BrokenBlobs(store.blobs, stored[1].sha256)
+    budget = size_of(SHAPE, "int16") // 7
+    async with loader(store, megabytes=budget / MEGABYTE, blobs=lame) as found:  # type: ignore[arg-type]
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=False) as source:
+            assert series.segment is not None and source.padding_value == -2000
+            voxels, deep = series.segment.voxels, source.reduced[0]
+            image = voxels[:, -(-8 // source.reduced[1]) :, : 47 // source.reduced[2]]
+            for k, layer in enumerate(image):
+                of = [n for n in range(k * deep, min((k + 1) * deep, SHAPE[0])) if n != 1]
+                assert (layer == round(1000 + float(np.mean(of)))).all() if of else (layer == -2000).all()
+            assert (voxels[:, : 8 // source.reduced[1]] == -2000).all()
+        assert list(found.progress(series).broken) == ["2"]
+
+
+async def test_a_reduced_volume_is_shown_in_full_when_there_is_room_again(
+    store: Store, tmp_path: Path
+) -> None:
     first = await store_files(
         store, write_phantom(tmp_path / "a", "ramp", SHAPE, study="a", multi_frame=True)
     )
     second = await store_files(
         store, write_phantom(tmp_path / "b", "ramp", SHAPE, study="b", multi_frame=True)
     )
-    size = int(np.prod(SHAPE)) * 2
+    size = size_of(SHAPE, "int16")
     async with loader(store, megabytes=1.5 * size / MEGABYTE) as found:
-        async with found.volume(await opened(found, first), coarse=False) as source:
-            with pytest.raises(Exhausted):
-                async with found.volume(await opened(found, second), coarse=False):
-                    pass
-            assert (FOLDER / source.shm_name).exists()
-        async with found.volume(await opened(found, second), coarse=False) as source:
-            assert source.shape == SHAPE
+        one, other = await opened(found, first), await opened(found, second)
+        async with found.volume(one, coarse=False) as source:
+            async with found.volume(other, coarse=False) as beside:
+                assert beside.reduced != (1, 1, 1)
+                assert found.used_bytes <= 1.5 * size
+            assert (FOLDER / source.shm_name).exists(), "a volume in use is not evicted"
+        one.asked -= 60
+        async with found.volume(other, coarse=False) as whole:
+            # Its own means make room; the first, of which nobody looks at pictures any more, does too.
+            assert whole.reduced == (1, 1, 1) and whole.shape == SHAPE
+        assert found.used_bytes <= 1.5 * size
+        assert not (FOLDER / beside.shm_name).exists()
+
+
+async def test_a_volume_that_cannot_be_held_at_all_is_refused(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", (8, 16, 16)))
+    async with loader(store, megabytes=0.00001) as found:
+        series = await opened(found, stored)
+        with pytest.raises(Exhausted, match="MB of memory"):
+            async with found.volume(series, coarse=True):
+                pass
+
+
+def grid_of(series: OpenSeries) -> VolumeGrid:
+    assert series.stack.volume is not None
+    return series.stack.volume
+
+
+def block_means_by_numpy(values: Array, factors: tuple[int, int, int]) -> Array:
+    """Means of blocks, the slow way."""
+    shape = reduced_shape(values.shape, factors)
+    found = np.empty(shape)
+    for place in np.ndindex(*shape):
+        block = tuple(slice(n * f, (n + 1) * f) for n, f in zip(place, factors, strict=True))
+        found[place] = values[block].mean()
+    return found
 
 
 async def test_a_coarse_volume_is_there_before_the_whole(store: Store, tmp_path: Path) -> None:

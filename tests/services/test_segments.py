@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from sivr.errors import Exhausted
-from sivr.services.segments import FOLDER, Segment, release_lingering, remove_leftovers
+from sivr.kernels.bricks import BRICK, tile_ranges, tiles_of
+from sivr.services.segments import FOLDER, Segment, release_lingering, remove_leftovers, size_of
 
 
 @pytest.fixture
@@ -30,10 +31,29 @@ def test_what_is_written_is_seen_by_name(prefix: str) -> None:
         voxels = np.frombuffer(raw, "<i2", 60).reshape(3, 4, 5)
         assert (voxels[1] == -7).all() and (voxels[0] == 0).all()
         assert raw[segment.status_offset : segment.status_offset + 3] == b"\x00\x01\x00"
-        assert segment.size_bytes == 60 * 2 + 3
+        assert segment.size_bytes == size_of((3, 4, 5), "int16") == len(raw)
     finally:
         segment.close()
     assert not (FOLDER / segment.name).exists()
+
+
+def test_ranges_of_tiles_are_there_when_a_slice_is_ready(prefix: str) -> None:
+    images = np.random.default_rng(3).integers(-500, 500, (3, 10, 13)).astype(np.int16)
+    images[1, :5] = 77
+    segment = Segment(prefix, images.shape, "int16", padding=77)
+    try:
+        for k in (1, 2):
+            segment.put(k, images[k])
+        raw = (FOLDER / segment.name).read_bytes()
+        tiles = (2, *tiles_of(segment.shape))
+        ranges = np.frombuffer(raw, "<i2", int(np.prod(tiles)), segment.ranges_offset).reshape(tiles)
+        for k in (1, 2):
+            seen = np.where(images[k] == 77, np.int16(-32768), images[k])
+            for found, wanted in zip(ranges[:, k], tile_ranges(seen, BRICK), strict=True):
+                assert (found == wanted).all()
+        assert segment.ready.tolist() == [0, 1, 1]
+    finally:
+        segment.close()
 
 
 def test_a_closed_segment_lasts_until_nobody_looks(prefix: str) -> None:

@@ -103,17 +103,18 @@ def picture_response(
 ) -> web.Response:
     """A picture with everything a viewer must know of it; ``annotations`` are those this resource can make.
 
-    An incomplete volume carries no ETag and must not be kept: the next answer may show more.
+    An incomplete or reduced volume carries no ETag and must not be kept: the next answer may show more.
     """
+    keeps = picture.complete and picture.lasting
     headers = {
         "Sivr-Quality": quality_of(picture, given),
         "Sivr-Complete": "yes" if picture.complete else "no",
         "Vary": "Accept",
-        "Cache-Control": CACHE_CONTROL if picture.complete else "no-store",
+        "Cache-Control": CACHE_CONTROL if keeps else "no-store",
     }
     if picture.sampling is not None:
         headers["Sivr-Sampling"] = picture.sampling
-    if picture.complete:
+    if keeps:
         headers["ETag"] = f'"{tag}"'
     if picture.timing_ms:
         headers["Server-Timing"] = ", ".join(
