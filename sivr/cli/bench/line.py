@@ -21,6 +21,9 @@ IN_FLIGHT_BYTES = 256 * 1024
 """What the line holds before the sender must wait: so much lies in the buffers of a network."""
 
 
+_END_S = 1.0
+
+
 class Profile(msgspec.Struct, frozen=True):
     """A kind of line."""
 
@@ -86,8 +89,8 @@ class Line:
             # Nobody waits for this task: what it was told by canceling it, it has done.
             pass
         finally:
+            await _end(writer)
             self._tasks.discard(task)
-            writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
@@ -101,13 +104,22 @@ class Line:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            far_writer.close()
+            await _end(far_writer)
 
     async def close(self) -> None:
         """End every connection."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    """Send what is left and close; whoever does not take it in time goes without."""
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        await asyncio.wait_for(writer.wait_closed(), _END_S)
+        return
+    writer.transport.abort()
 
 
 async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter, way: Direction) -> None:

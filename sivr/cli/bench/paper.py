@@ -11,7 +11,8 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,16 @@ SAMPLES = 5
 """Pictures of each kind and format whose sizes are averaged."""
 _POLL_S = 0.01
 _LOAD_S = 300.0
-DISK_FACTOR = 2.2
-"""A record is there twice while it is stored."""
+_SPARE_MB = 1100.0
+"""Disk for everything else, and what a node keeps free."""
+STORED = {
+    "raw": {"compress": False, "encrypt": False},
+    "compressed": {"compress": True, "encrypt": False},
+    "encrypted": {"compress": False, "encrypt": True},
+    "both": {"compress": True, "encrypt": True},
+}
+"""The forms of the paper's Table 2, as settings of a node."""
+_AS_NODES_STORE = "both"
 
 _PER_LINE = {"none": 6, "2G": 2, "4G": 4}
 
@@ -51,11 +60,19 @@ async def reproduce(
     with tempfile.TemporaryDirectory(prefix="sivr-bench-", dir=folder) as scratch:
         place = Path(scratch)
         _refuse_small_disk(place, letters)
-        say("starting an installation of four processes ...")
-        async with open_system(place / "system") as system:
-            records = []
-            for letter in letters:
-                records.append(await _record(system, place, letter, quick, say))
+        files = {letter: await _generated(place / letter, letter, say) for letter in letters}
+        loads: dict[str, dict[str, float]] = {letter: {} for letter in letters}
+        for form, storage in STORED.items():
+            if form == _AS_NODES_STORE or quick:
+                continue
+            async with _system(place / form, storage, f"stored {form}", say) as system:
+                for letter in letters:
+                    loads[letter][form] = await _only_load(system, files[letter], letter, form, say)
+        form = _AS_NODES_STORE
+        async with _system(place / form, STORED[form], "stored compressed and encrypted", say) as system:
+            records = [
+                await _record(system, files[letter], letter, loads[letter], quick, say) for letter in letters
+            ]
     result = report.heading("paper") | {"records": msgspec.to_builtins(records), "paper": PAPER}
     say("")
     say(told(records, report.table))
@@ -68,46 +85,82 @@ async def reproduce(
 
 
 def _refuse_small_disk(folder: Path, letters: tuple[str, ...]) -> None:
-    needed = max(PAPER[letter]["mb"] for letter in letters) * DISK_FACTOR + sum(
-        PAPER[letter]["mb"] for letter in letters
-    )
+    sizes = [PAPER[letter]["mb"] for letter in letters]
+    # Generated, stored, and once more while the largest is received.
+    needed = 2 * sum(sizes) + max(sizes) + _SPARE_MB
     free = shutil.disk_usage(folder).free / 1e6
-    if free < needed + 600:
+    if free < needed:
         raise Exhausted(
-            f"These records need {needed + 600:.0f} MB of disk at {folder.parent}, where {free:.0f} MB are "
-            "free; use --folder or fewer --records."
+            f"These records need {needed:.0f} MB of disk at {folder.parent}, where {free:.0f} MB are free; "
+            "use --folder or fewer --records."
         )
 
 
-async def _record(
-    system: System, scratch: Path, letter: str, quick: bool, say: Callable[[str], None]
-) -> Record:
+async def _generated(folder: Path, letter: str, say: Callable[[str], None]) -> list[Path]:
     # Imported here: only this step needs the whole of DICOM.
     from sivr.dicom.phantom import benchmark_record
 
     say(f"record {letter}: generating ...")
-    files = await asyncio.to_thread(benchmark_record, scratch / "files", letter)
-    size = sum(file.stat().st_size for file in files)
-    try:
-        async with visit.log_in(system.web, LOGIN, system.password, system.ca) as visitor:
-            say(f"record {letter}: storing {len(files)} files, {size / 1e6:.0f} MB ...")
-            institution = await visit.own_institution(visitor)
-            patient = (await visitor.find_or_create_patient(visit.PATIENT))["id"]
-            started = time.perf_counter()
-            study = await visit.store(visitor, institution, patient, files)
-            store_s = time.perf_counter() - started
-    finally:
-        await asyncio.to_thread(shutil.rmtree, scratch / "files")
-    # Started anew, so that nothing of the record is in the node's memory.
+    return await asyncio.to_thread(benchmark_record, folder, letter)
+
+
+@asynccontextmanager
+async def _system(
+    folder: Path, storage: Mapping[str, bool], what: str, say: Callable[[str], None]
+) -> AsyncIterator[System]:
+    say(f"starting an installation of four processes, records {what} ...")
+    async with open_system(folder, storage=storage) as system:
+        yield system
+    await asyncio.to_thread(shutil.rmtree, folder)
+
+
+async def _stored(system: System, files: list[Path]) -> tuple[str, str, float]:
+    """Store a record and start its node anew with empty memory: institution, study, seconds to store."""
+    async with visit.log_in(system.web, LOGIN, system.password, system.ca) as visitor:
+        institution = await visit.own_institution(visitor)
+        patient = (await visitor.find_or_create_patient(visit.PATIENT))["id"]
+        started = time.perf_counter()
+        study = await visit.store(visitor, institution, patient, files)
+        store_s = time.perf_counter() - started
     await system.stop("render")
     system.start("render")
     await system.ready("render")
+    return institution, study, store_s
+
+
+async def _only_load(
+    system: System, files: list[Path], letter: str, form: str, say: Callable[[str], None]
+) -> float:
+    """Seconds to load a record that is stored in this form."""
+    institution, study, _ = await _stored(system, files)
+    async with visit.log_in(system.web, LOGIN, system.password, system.ca) as visitor:
+        place = await _opened(visitor, institution, study)
+        async with Crowd(place, system.ca) as crowd:
+            (reader,) = await crowd.people(1)
+            _, load_s = await _load(reader, place)
+    say(f"record {letter}, {form}: loaded in {load_s:.2f} s")
+    return load_s
+
+
+async def _record(
+    system: System,
+    files: list[Path],
+    letter: str,
+    loads: dict[str, float],
+    quick: bool,
+    say: Callable[[str], None],
+) -> Record:
+    institution, study, store_s = await _stored(system, files)
+    size = sum(file.stat().st_size for file in files)
     async with visit.log_in(system.web, LOGIN, system.password, system.ca) as visitor:
         place = await _opened(visitor, institution, study)
         async with Crowd(place, system.ca) as crowd:
             (reader,) = await crowd.people(1)
             first, load_s = await _load(reader, place)
-            say(f"record {letter}: first slice {first.whole_ms:.0f} ms, all {load_s:.2f} s; pictures ...")
+            say(
+                f"record {letter}: stored in {store_s:.1f} s, first slice {first.whole_ms:.0f} ms, loaded in "
+                f"{load_s:.2f} s; pictures ..."
+            )
             sizes = {
                 kind: {
                     name: await _mean_size(reader, place, kind, name, 2 if quick else SAMPLES)
@@ -126,7 +179,7 @@ async def _record(
         size_bytes=size,
         store_s=store_s,
         first_slice_ms=first.whole_ms,
-        load_s=load_s,
+        load_s=loads | {_AS_NODES_STORE: load_s},
         sizes_bytes=sizes,
         pictures=pictures,
     )

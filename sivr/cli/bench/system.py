@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -134,7 +134,9 @@ async def open_system(folder: Path, **render: object) -> AsyncIterator[System]:
     file = (await asyncio.to_thread(write, folder, plan))[0]
     if render:
         written = yaml.safe_load(file.read_text(encoding="utf-8"))
-        written["roles"]["render"] |= render
+        node = written["roles"]["render"]
+        for name, value in render.items():
+            node[name] = {**node.get(name, {}), **value} if isinstance(value, Mapping) else value
         file.write_text(yaml.safe_dump(written, sort_keys=False), encoding="utf-8")
     system = System(file, folder / "ca" / "ca.pem", secrets.token_urlsafe(18))
     toplevel = config.load(file).roles.toplevel
