@@ -189,6 +189,10 @@ class Render(ApiRole, frozen=True, kw_only=True):
     """Default: one per core, at most four."""
     render_queue: Positive = 64
     gl_platform: Literal["auto", "egl", "glfw", "osmesa", "software"] = "auto"
+    gl_device: int | str = "all"
+    """all, the number of a graphics device as ``sivr check`` lists them, or the path of its DRM node."""
+    texture_budget_mb: Megabytes | Literal["auto"] = "auto"
+    """Textures on one graphics device, all workers together; auto is a share of what it has."""
     indexing_workers: Positive = 2
     storage: Storage = Storage()
     limits: Limits = Limits()
@@ -314,7 +318,20 @@ def _faults(config: Config) -> Iterator[str]:
         others[prefix] = name
         if isinstance(role, ApiRole):
             yield from _api_faults(here, role)
+    if config.roles.render:
+        yield from _device_faults(config.roles.render)
     yield from _trust_faults(config)
+
+
+def _device_faults(render: Render) -> Iterator[str]:
+    """What can be no graphics device, or is asked of a platform that lets none be chosen."""
+    device, here = render.gl_device, "roles.render.gl_device"
+    if device == "all":
+        return
+    if device < 0 if isinstance(device, int) else not device.startswith("/"):
+        yield f"{here}: must be all, the number of a graphics device, or a path such as /dev/dri/renderD128."
+    elif render.gl_platform not in ("auto", "egl"):
+        yield f"{here}: a graphics device can be chosen where gl_platform is auto or egl."
 
 
 def _shared_faults(here: str, role: Role, others: Mapping[str, str], config: Config) -> Iterator[str]:

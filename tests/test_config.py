@@ -15,6 +15,7 @@ from sivr.cli.init import Plan, write
 from sivr.cli.main import main
 from sivr.crypto import MasterKeys, SigningKey
 from sivr.errors import Invalid
+from sivr.gl import devices
 
 EXAMPLE = Path(__file__).parents[1] / "example.yaml"
 
@@ -87,6 +88,8 @@ def test_example_shows_every_key() -> None:
          "roles.institution.nodes[0].public_key: A public key is 'ed25519:' and base64."),
         ("signing_key: keys/county.key", "signing_key: keys/nowhere.key",
          "roles.toplevel.signing_key: there is no file"),
+        ("gl_device: all", "gl_device: first", "roles.render.gl_device: must be all, the number"),
+        ("texture_budget_mb: auto", "texture_budget_mb: 0", "roles.render.texture_budget_mb: expected"),
         ("roles:\n", "roles: [\n", "This is not YAML (line"),
     ],
 )  # fmt: skip
@@ -121,6 +124,29 @@ def test_roles_of_one_address_may_leave_the_redirect_to_one_of_them(example: Pat
 def test_check_says_good(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(example)]) == 0
     assert "good (web, toplevel, institution, render)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("platform", ["osmesa", "glfw", "software"])
+def test_only_egl_lets_a_graphics_device_be_chosen(example: Path, platform: str) -> None:
+    text = example.read_text().replace("gl_device: all", "gl_device: 0")
+    assert config.parse(text, example.parent).roles.render.gl_device == 0  # type: ignore[union-attr]
+    with pytest.raises(Invalid, match="gl_device: a graphics device can be chosen where gl_platform is auto"):
+        config.parse(text.replace("gl_platform: auto", f"gl_platform: {platform}"), example.parent)
+
+
+def test_check_lists_graphics_devices_and_refuses_one_that_is_not_there(
+    example: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = devices.probe()
+    assert main(["check", str(example)]) == 0
+    out = capsys.readouterr().out
+    for device in found:
+        assert device.line() in out
+    example.write_text(example.read_text().replace("gl_device: all", "gl_device: 99"))
+    assert main(["check", str(example)]) == 2
+    told = capsys.readouterr().err
+    assert "roles.render.gl_device: there is no graphics device 99 here (" in told
+    assert (found[0].renderer if found else "EGL is not installed") in told
 
 
 def test_check_reads_key_and_certificate(example: Path, capsys: pytest.CaptureFixture[str]) -> None:

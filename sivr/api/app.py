@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
@@ -35,6 +36,8 @@ ROUTES = web.AppKey("sivr.routes", tuple[Route, ...])
 """Every route of the application, for tests that walk them."""
 HEALTH_NOTE = web.AppKey[Callable[[], str]]("sivr.health_note")
 """Set by whoever runs the application: a sentence that ``GET /health`` shows, or an empty string."""
+HEALTH_DETAILS = web.AppKey[Callable[[], dict[str, object]]]("sivr.health_details")
+"""Set by a role that has more to tell by ``GET /health`` than whether it is ready."""
 _NOT_YET = "Please replace the password you were given by one of your own first."
 HEALTH_TIMEOUT_S = 5.0
 JSON_BODY_LIMIT_BYTES = 1024 * 1024
@@ -77,6 +80,8 @@ class Health(msgspec.Struct, frozen=True):
     parts: dict[str, HealthPart]
     note: str = ""
     """What needs attention although everything works; it does not make the role less ready."""
+    details: dict[str, Any] = {}
+    """What else is worth knowing of a part, by its name."""
 
 
 def _is_outer(request: web.Request) -> bool:
@@ -252,6 +257,7 @@ def build_app(
     @own.get("/health", summary="Whether this role is ready, part by part", response=Health, public=True)
     async def health(request: web.Request) -> web.Response:
         state = await _run_checks(role, health_checks, request.app.get(HEALTH_NOTE, str)())
+        state = msgspec.structs.replace(state, details=request.app.get(HEALTH_DETAILS, dict)())
         return json_response(state, 200 if state.ready else 503)
 
     @own.get("/openapi.json", summary="This document", public=True)

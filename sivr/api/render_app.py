@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from sivr.api import contents, node_sessions, presets, queue, uploads
-from sivr.api.app import build_app
+from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.dicomweb import answers, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
 from sivr.crypto import PublicKey, Verifier
@@ -51,6 +51,7 @@ def render_app(ingest: Ingest, imaging: Imaging, tokens: Verifier, settings: Nod
         checks=checks,
         request_timeout_s=settings.request_timeout_s,
     )
+    app[HEALTH_DETAILS] = imaging.told
     app[INGEST] = ingest
     app[BASE_URL] = settings.url
     app[IDLE_S] = settings.upload_idle_s

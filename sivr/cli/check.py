@@ -36,7 +36,10 @@ def run(options: argparse.Namespace) -> int:
             keys.append((name, role.id, SigningKey.load(Path(role.signing_key)).public.text))
     if settings.roles.render is not None:
         _check_storage(settings.roles.render)
+    devices = _devices(settings.roles.render) if settings.roles.render is not None else []
     print(f"{options.file}: good ({', '.join(config.role_names(settings))}).")
+    for line in devices:
+        print(line)
     for name, own_id, key in keys:
         print(f"public key of {name} {own_id}: {key}")
     for certificate, where in certificates.items():
@@ -56,6 +59,22 @@ def _check_storage(render: config.Render) -> None:
     found = MasterKeys.load(Path(render.storage.master_key)).ids
     if needed is not None and needed not in found:
         raise Invalid(f"{here}: the master key {needed} is needed, the file holds {', '.join(found)}.")
+
+
+def _devices(render: config.Render) -> list[str]:
+    """A line for each graphics device of this machine; raises Invalid where the one that is named is none of
+    them."""
+    if render.gl_platform not in ("auto", "egl"):
+        return []
+    from sivr.gl.devices import probe
+
+    found = probe()
+    choice = render.gl_device
+    lines = [device.line() for device in found]
+    if choice != "all" and not any(choice in (device.index, *device.nodes) for device in found):
+        there = "; ".join(lines) or "EGL is not installed or knows none"
+        raise Invalid(f"roles.render.gl_device: there is no graphics device {choice} here ({there}).")
+    return lines
 
 
 def _warning(certificate: Path) -> str:

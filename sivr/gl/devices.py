@@ -47,13 +47,21 @@ class Probed(msgspec.Struct, frozen=True):
     """A device that was asked for a context."""
 
     index: int
-    node: str
+    nodes: tuple[str, ...]
     software: bool
     renderer: str = ""
     version: str = ""
     """Of OpenGL, and of the driver."""
     problem: str = ""
     """Why there is no context; empty when there is one."""
+
+    def line(self) -> str:
+        """For people who choose one."""
+        kind = "on the processor" if self.software else ", ".join(self.nodes) or "no DRM node"
+        told = (
+            f"cannot be used: {self.problem}" if self.problem else f"{self.renderer}, OpenGL {self.version}"
+        )
+        return f"graphics device {self.index} ({kind}): {told}"
 
 
 def listed(egl: Egl) -> list[Device]:
@@ -148,7 +156,7 @@ def _probe(pipe: Connection) -> None:
 
 
 def _asked(egl: Egl, device: Device) -> Probed:
-    answer = Probed(device.index, device.nodes[0] if device.nodes else "", device.software)
+    answer = Probed(device.index, device.nodes, device.software)
     try:
         release = egl.context(egl.display(calls.PLATFORM_DEVICE, device.handle))
     except ContextError as error:

@@ -14,7 +14,7 @@ from sivr.config import Limits, Render, Storage
 from sivr.crypto import ACCESS_AUDIENCE, MasterKeys, PublicKey, SigningKey, Verifier
 from sivr.peers import InstitutionPeer, open_client
 from sivr.services.archives import ArchiveLimits
-from sivr.services.imaging import open_imaging
+from sivr.services.imaging import Graphics, open_imaging
 from sivr.services.ingest import open_ingest
 from sivr.services.overviews import Overviews
 from sivr.services.uploads import UploadLimits
@@ -78,7 +78,7 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
                 decode_threads=settings.decode_threads,
                 render_workers=settings.render_workers,
                 render_queue=settings.render_queue,
-                gl_platform=settings.gl_platform,
+                graphics=Graphics(settings.gl_platform, settings.gl_device, settings.texture_budget_mb),
                 max_pixels=settings.limits.picture_pixels,
                 overviews=Overviews(ingest.derived, settings.storage.derived_mb * MEGABYTE),
             )

@@ -8,12 +8,13 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
 from sivr import codec
+from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up
 from sivr.services.contents import Contents, StudySource
@@ -33,6 +34,17 @@ class Source(HeaderSource, StudySource, Protocol):
     """What imaging asks the index: headers of a series, series of a study, whether indexing goes on."""
 
 
+class Graphics(NamedTuple):
+    """What draws volumes, as the configuration says it."""
+
+    platform: str = "auto"
+    device: DeviceChoice = "all"
+    texture_budget_mb: int | Literal["auto"] = "auto"
+
+
+_ANY_GRAPHICS = Graphics()
+
+
 class Imaging(msgspec.Struct, frozen=True):
     """The services behind every picture of a node."""
 
@@ -49,6 +61,10 @@ class Imaging(msgspec.Struct, frozen=True):
         if not self.warm.done():
             return "The kernels are being compiled; this takes a while on the first start."
         return str(self.farm.health().get("reason", ""))
+
+    def told(self) -> dict[str, object]:
+        """For ``GET /health``: what each render worker draws with."""
+        return {"rendering": self.farm.health()["devices"]}
 
 
 def _warm_up() -> None:
@@ -81,7 +97,7 @@ async def open_imaging(
     decode_threads: int | None = None,
     render_workers: int | None = None,
     render_queue: int = 64,
-    gl_platform: str = "auto",
+    graphics: Graphics = _ANY_GRAPHICS,
     max_pixels: int = 16_777_216,
     overviews: Overviews | None = None,
 ) -> AsyncIterator[Imaging]:
@@ -97,7 +113,11 @@ async def open_imaging(
                 workers=workers,
                 queue_limit=render_queue,
                 texture_budget_bytes=half // workers,
-                platform=gl_platform,
+                platform=graphics.platform,
+                device=graphics.device,
+                device_budget_bytes=(
+                    None if graphics.texture_budget_mb == "auto" else graphics.texture_budget_mb * MEGABYTE
+                ),
             )
         )
         loader = await stack.enter_async_context(

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from sivr.api.app import build_app
+from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.authentication import bearer_token
 from sivr.api.routing import Routes, actor
 from sivr.crypto import SigningKey, Verifier, access_claims, actor_from_claims
@@ -233,7 +233,15 @@ async def test_health_names_the_part(aiohttp_client: StartClient) -> None:
     assert (answer.status, body["ready"]) == (503, False)
     assert body["parts"]["disk"] == {"ready": False, "reason": "The disk is full."}
     assert body["parts"]["database"]["ready"] is True
-    assert body["note"] == ""
+    assert body["note"] == "" and body["details"] == {}
+
+
+async def test_health_tells_what_a_role_has_to_tell(aiohttp_client: StartClient) -> None:
+    app = build_app("render", [], authenticate, checks={"database": ready})
+    app[HEALTH_DETAILS] = lambda: {"rendering": [{"renderer": "A card", "device_ms": 2.5}]}
+    body = await (await (await aiohttp_client(app)).get("/health")).json()
+    assert body["ready"] is True
+    assert body["details"] == {"rendering": [{"renderer": "A card", "device_ms": 2.5}]}
 
 
 async def test_openapi_describes_every_route(client: Client) -> None:
