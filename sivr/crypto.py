@@ -5,7 +5,7 @@ the issuers' public keys and needs nobody else to check a token. Passwords are a
 
 Stored objects are sealed with AES-256-GCM (NIST SP 800-38D) or XChaCha20-Poly1305, each under a key of its
 own that is made from the key of its study; studies' keys are wrapped by a node's master key
-(docs/decisions/0008-sealed-objects.md).
+(docs/decisions/0009-sealed-objects.md).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ The salt is drawn anew for every file and makes its key: no nonce is used twice 
 
 Chunks begin where frames begin, so that one frame is read without a byte of its neighbors. Packings: 0 as it
 is; 1 zstd; 2 the low bytes of 16-bit words, then the high ones, then zstd: pixels become smaller and are read
-twice as fast (docs/decisions/0008-sealed-objects.md).
+twice as fast (docs/decisions/0009-sealed-objects.md).
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def seal(
     context = head + name
     table = np.empty((len(ends), 2), "<u4")
     target.seek(len(head) + table.nbytes + overhead)
-    pack = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress if form.compress else None
+    pack = _SCRATCH.compressor.compress if form.compress else None
     before = 0
     for number, end in enumerate(ends):
         plain = source.read(end - before)
@@ -307,6 +307,7 @@ class _Scratch(threading.local):
     """Buffers of a thread: getting fresh memory for every chunk costs as much as filling it."""
 
     def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
         self.buffers = [bytearray() for _ in range(3)]
 
 
