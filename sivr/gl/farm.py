@@ -301,7 +301,14 @@ class RenderFarm:
             for other in self._owner.values():
                 counts[id(other)] += 1
             owner = min(
-                self._workers, key=lambda worker: (worker.hopeless, worker.load(), counts[id(worker)])
+                self._workers,
+                # At a start the first worker is there for a while before the others are.
+                key=lambda worker: (
+                    worker.hopeless,
+                    worker.link.hello is None,
+                    worker.load(),
+                    counts[id(worker)],
+                ),
             )
             self._owner[key] = owner
         self._owner.move_to_end(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -75,6 +76,8 @@ class OpenSeries:
         self.no_segment_at = 0.0
         self.center = 0
         self.asked = 0.0
+        self.held_until = 0.0
+        """No slices are loaded before this moment: the processor is needed for a picture."""
         self.read_at = 0.0
         """When somebody last read it frame by frame."""
         self.uses = 0
@@ -160,7 +163,7 @@ class OpenSeries:
 
     def next_slice(self) -> int | None:
         """The slice of the volume to load next: coarse first, then outward from where somebody looks."""
-        if self.segment is None:
+        if self.segment is None or time.monotonic() < self.held_until:
             return None
         missing = self.segment.ready == 0
         if self.slices_in_flight:

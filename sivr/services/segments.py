@@ -54,6 +54,8 @@ class Segment:
         kind = np.dtype(dtype)
         self.shape = shape
         self.factors = factors
+        self.shown = False
+        """Whether somebody has been given a picture of it before it was whole."""
         self._padding = padding
         self._lowest = LOWEST[kind.name]
         self.status_offset, self.ranges_offset, self.size_bytes = _layout(shape, kind)

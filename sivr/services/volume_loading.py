@@ -29,6 +29,8 @@ ACTIVE_S = 30.0
 """A series nobody asked about for so long is not loaded any further (it is taken up where it stood)."""
 OVERVIEW_UNTIL = 0.5
 """The part of the slices from which on they show more than an overview."""
+HOLD_S = 0.5
+"""How long at most loading pauses for the first coarse picture, which would otherwise come last of all."""
 KEEP_AFTER_S = 1.0
 """How long after a volume is whole its overview is made: the picture everybody waited for goes first."""
 
@@ -69,7 +71,7 @@ class VolumeLoader:
         series.uses += 1
         if series.retired and series.uses == 1:
             self.retired.append(series)
-        overview = None
+        overview, held = None, False
         try:
             series.asked = time.monotonic()
             if coarse:
@@ -81,10 +83,15 @@ class VolumeLoader:
                 await self._until(series, segment, coarse)
                 if segment.ready.all():
                     self._whole(series, segment)
+                else:
+                    held = self._hold(series, segment)
                 yield _source(series, segment)
         finally:
             series.uses -= 1
             series.asked = time.monotonic()
+            if held:
+                series.held_until = 0.0
+                self._wake()
             if series.retired and not series.uses:
                 self.retired.remove(series)
                 self._memory.drop_series(series, frames_only=False)
@@ -104,6 +111,15 @@ class VolumeLoader:
                 return
             self._wake()
             await waiting.wait()
+
+    def _hold(self, series: OpenSeries, segment: Segment) -> bool:
+        """Let the first coarse picture have the processor; whether it is the first."""
+        if segment.shown:
+            return False
+        segment.shown = True
+        series.held_until = time.monotonic() + HOLD_S
+        asyncio.get_running_loop().call_later(HOLD_S, self._wake)
+        return True
 
     def _begin(self, series: OpenSeries) -> None:
         if series.segment is None and series.segment_task is None:

@@ -277,6 +277,44 @@ async def test_a_coarse_volume_is_there_before_the_whole(store: Store, tmp_path:
             assert series.segment.ready.all()
 
 
+async def test_loading_pauses_for_the_first_coarse_picture(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sivr.services.volume_loading.HOLD_S", 60.0)
+    shape = (320, 64, 64)
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", shape, multi_frame=True))
+    async with loader(store, threads=1) as found:
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=True):
+            assert series.segment is not None
+            # What had begun is finished; nothing new is begun.
+            while series.slices_in_flight:
+                await asyncio.sleep(0.001)
+            before = int(series.segment.ready.sum())
+            found._pool.wake()
+            await asyncio.sleep(0.05)
+            assert int(series.segment.ready.sum()) == before < shape[0]
+            assert (await found.frame(series, 3)).shape == shape[1:], "slices are read all the same"
+        # Others, and the next ones, are not waited for.
+        async with found.volume(series, coarse=True):
+            while not series.segment.ready.all():
+                await asyncio.sleep(0.001)
+
+
+async def test_loading_does_not_wait_for_a_picture_that_does_not_come(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sivr.services.volume_loading.HOLD_S", 0.05)
+    shape = (320, 64, 64)
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", shape, multi_frame=True))
+    async with loader(store, threads=1) as found:
+        series = await opened(found, stored)
+        async with found.volume(series, coarse=True):
+            assert series.segment is not None
+            while not series.segment.ready.all():
+                await asyncio.sleep(0.001)
+
+
 async def test_a_broken_frame_is_told_and_the_rest_is_loaded(store: Store, tmp_path: Path) -> None:
     paths = write_phantom(tmp_path / "in", "letter", SHAPE)
     stored = await store_files(store, paths)
