@@ -125,9 +125,9 @@ def _trial(hardware: GlArtist, turn: Any) -> Trial:
 
 
 def _warm_up() -> None:
-    from sivr.kernels.warm import warm_up
+    from sivr.kernels.warm import warm_up_rays
 
-    warm_up()
+    warm_up_rays()
 
 
 class Worker:

@@ -15,21 +15,38 @@ def warm_up() -> None:
 
     Takes some ten seconds the first time on a machine and a fraction of one afterwards. Blocking.
     """
+    warm_up_frames()
+    warm_up_rays()
+
+
+def warm_up_frames() -> None:
+    """What shows frames and fills volumes: for the process that serves."""
     for dtype in DTYPES:
         voxels = np.zeros((4, 8, 8), dtype)
         slices.lookup(voxels[0], np.zeros(256**voxels.itemsize, np.uint8))
-        low, high = bricks.volume_brick_ranges(voxels, 4)
-        occupied = bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0)
-        bricks.distance_field(occupied)
-        volumes.half_with_gradient(voxels, 255)
-        volumes.reduce_slice(voxels[0], 2, 2)
-        volumes.replace(voxels[0], 1, 0)
-        bricks.put_tile_ranges(voxels[0], 1, 0, bricks.BRICK, *bricks.tile_ranges(voxels[0], bricks.BRICK))
+        low, high = bricks.tile_ranges(voxels[0], bricks.BRICK)
+        bricks.put_tile_ranges(voxels[0], 1, 0, bricks.BRICK, low, high)
         sums = np.zeros((4, 4), np.int64)
         volumes.add_blocks(voxels[0], 2, 2, None, sums, sums)
-    for dtype in ("int16", "uint16"):
-        for mapped in (True, False):
-            composite.program_for(Layout(dtype, mapped))
     picture = np.zeros((8, 8), np.uint8)
     slices.resample(picture, 16, 16)
     slices.resample(picture[..., None].repeat(3, axis=2), 4, 4)
+
+
+def warm_up_rays() -> None:
+    """What draws volumes, in the order in which the first picture needs it: for render workers."""
+    for dtype in DTYPES:
+        voxels = np.zeros((4, 8, 8), dtype)
+        low, high = bricks.volume_brick_ranges(voxels, bricks.BRICK)
+        bricks.distance_field(bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0))
+        if dtype != "uint8":
+            for mapped in (True, False):
+                composite.program_for(Layout(dtype, mapped))
+    picture = np.zeros((8, 8), np.uint8)
+    slices.resample(picture[..., None].repeat(3, axis=2), 4, 4)
+    slices.resample(picture, 16, 16)
+    for dtype in DTYPES:
+        voxels = np.zeros((4, 8, 8), dtype)
+        volumes.replace(voxels[0], 1, 0)
+        volumes.reduce_slice(voxels[0], 2, 2)
+        volumes.half_with_gradient(voxels, 255)

@@ -16,7 +16,7 @@ import numpy as np
 from sivr import codec
 from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
-from sivr.kernels.warm import warm_up
+from sivr.kernels.warm import warm_up_frames
 from sivr.services.contents import Contents, StudySource
 from sivr.services.loading import HeaderSource, SeriesLoader
 from sivr.services.overviews import Overviews
@@ -70,7 +70,7 @@ class Imaging(msgspec.Struct, frozen=True):
 def _warm_up() -> None:
     """Compile or load what the first picture would otherwise wait for. Blocking."""
     started = time.perf_counter()
-    warm_up()
+    warm_up_frames()
     picture = np.zeros((16, 16), np.uint8)
     for media_type in ("image/png", "image/jpeg", "image/webp"):
         codec.encode(picture, media_type)
