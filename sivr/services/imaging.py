@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -21,12 +22,14 @@ from sivr.services.contents import Contents, StudySource
 from sivr.services.loading import HeaderSource, SeriesLoader
 from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
+from sivr.services.slice_processes import SliceProcesses
 from sivr.services.volumes import VolumeService
 from sivr.store.blobs import Blobs
 
 log = logging.getLogger("sivr.imaging")
 
 MAX_RENDER_WORKERS = 4
+MAX_SLICE_PROCESSES = 4
 MEGABYTE = 1024 * 1024
 
 
@@ -120,6 +123,15 @@ async def open_imaging(
                 ),
             )
         )
+        digest = hashlib.sha256(node_id.encode()).hexdigest()[:10]
+        processes = await stack.enter_async_context(
+            SliceProcesses(f"sivr-{digest}", min(cores, MAX_SLICE_PROCESSES))
+        )
+
+        def forget(volume: str) -> None:
+            farm.forget(volume)
+            processes.forget(volume.rpartition("/")[2])
+
         loader = await stack.enter_async_context(
             SeriesLoader(
                 source,
@@ -127,12 +139,12 @@ async def open_imaging(
                 node_id=node_id,
                 budget_bytes=half,
                 threads=threads,
-                forget=farm.forget,
+                forget=forget,
                 overviews=overviews,
             )
         )
         pictures = await stack.enter_async_context(
-            PictureService(loader, threads=cores, max_pixels=max_pixels)
+            PictureService(loader, threads=cores, max_pixels=max_pixels, processes=processes)
         )
         volumes = VolumeService(loader, farm, pictures, max_pixels=max_pixels)
         yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm)

@@ -25,6 +25,7 @@ from sivr.services.contents import default_window_of, first_renderable
 from sivr.services.loading import SeriesLoader
 from sivr.services.newest import Newest
 from sivr.services.open_series import Array, OpenSeries
+from sivr.services.slice_processes import SliceProcesses
 from sivr.store.index import StoredInstance
 
 T = TypeVar("T")
@@ -40,8 +41,16 @@ QUEUE_LIMIT = 256
 class PictureService:
     """Makes pictures of frames, an async context manager. Stateless for the caller: all is in the request."""
 
-    def __init__(self, loader: SeriesLoader, *, threads: int = 2, max_pixels: int = 16_777_216) -> None:
+    def __init__(
+        self,
+        loader: SeriesLoader,
+        *,
+        threads: int = 2,
+        max_pixels: int = 16_777_216,
+        processes: SliceProcesses | None = None,
+    ) -> None:
         self._loader = loader
+        self._processes = processes
         self._max_pixels = max_pixels
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
@@ -138,6 +147,19 @@ class PictureService:
             used = window or (own[0] if own else None)
             lines = technique(stored.header, position + 1, series.total, used)
         load_ms = (time.perf_counter() - started) * 1000
+        if self._processes is not None and not lines:
+            k = series.slice_of_frame.get(position, -1)
+            segment = series.segment
+            if k < 0 or segment is None or not segment.ready[k]:
+                segment = None
+            made = await self._processes.make(
+                stored.header, number, values, segment, k, window, given, media_type
+            )
+            if made is not None:
+                return _picture(
+                    made.body, made.width, made.height, made.color, given, media_type,
+                    {"load": load_ms, **made.timing_ms},
+                )  # fmt: skip
         return await self.in_thread(
             partial(self._make, stored, number, values, window, given, media_type, lines, load_ms)
         )
@@ -162,20 +184,13 @@ class PictureService:
         rendered = time.perf_counter()
         body = codec.encode(pixels, media_type, given.quality)
         encoded = time.perf_counter()
-        return Picture(
-            body=body,
-            media_type=media_type,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            lossless=codec.is_lossless(media_type, pixels.ndim == 3, given.quality),
-            complete=True,
-            quality=given.quality or codec.JPEG_QUALITY,
-            timing_ms={
-                "load": load_ms,
-                "render": (rendered - begun) * 1000,
-                "encode": (encoded - rendered) * 1000,
-            },
-        )
+        timing = {
+            "load": load_ms,
+            "render": (rendered - begun) * 1000,
+            "encode": (encoded - rendered) * 1000,
+        }
+        height, width = pixels.shape[:2]
+        return _picture(body, width, height, pixels.ndim == 3, given, media_type, timing)
 
     async def _window(self, series: OpenSeries, position: int) -> Window | None:
         """None where the file says how to show the frame, else the window of the whole series."""
@@ -228,6 +243,27 @@ class PictureService:
         while self._thumbnail_bytes > THUMBNAILS_KEPT_BYTES:
             _, oldest = self._thumbnails.popitem(last=False)
             self._thumbnail_bytes -= len(oldest.body)
+
+
+def _picture(
+    body: bytes,
+    width: int,
+    height: int,
+    color: bool,
+    given: Parameters,
+    media_type: str,
+    timing_ms: dict[str, float],
+) -> Picture:
+    return Picture(
+        body=body,
+        media_type=media_type,
+        width=width,
+        height=height,
+        lossless=codec.is_lossless(media_type, color, given.quality),
+        complete=True,
+        quality=given.quality or codec.JPEG_QUALITY,
+        timing_ms=timing_ms,
+    )
 
 
 def _says_how(stored: StoredInstance, number: int) -> bool:

@@ -37,7 +37,13 @@ def shown(header: InstanceHeader, number: int, values: Array, window: Window | N
     form = header.pixel_format
     if form is None:
         raise Invalid(header.not_renderable or "The object has no pixels.")
-    display = header.frames[number].display
+    return shown_as(form, header.frames[number].display, values, window, invert)
+
+
+def shown_as(
+    form: PixelFormat, display: FrameDisplay, values: Array, window: Window | None, invert: bool
+) -> Pixels:
+    """As ``shown``, of a frame known by its format and display alone."""
     if values.ndim == 3 or not _has_table(form):
         pixels: Pixels = render_reference(values, display, window)
     else:
