@@ -12,10 +12,13 @@ from OpenGL import GL
 
 from sivr.errors import Canceled
 from sivr.gl.attempt import Attempt, Interrupted
+from sivr.gl.readback import Buffers, Stream
 
 Pixels = npt.NDArray[np.uint8]
 
 KEPT = 6
+KEPT_PIXELS = 1 << 24
+"""Canvases are kept as long as they have no more pixels together: 64 MB of the device's memory."""
 BAND_PIXELS = 512 * 96
 """A picture is drawn in bands of about this many pixels, so that it can be abandoned in between."""
 WHOLE_PIXELS = 2 * BAND_PIXELS
@@ -80,6 +83,9 @@ class Easel:
         GL.glDisable(GL.GL_BLEND)
         GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
         self.max_size = int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
+        self._buffers = Buffers()
+        self.streams = False
+        """Whether bands come back while the next are drawn; pictures are the same."""
 
     def prepare(self, width: int, height: int) -> None:
         """Make the canvas for a picture of this size now; making one disturbs texture unit 0."""
@@ -90,6 +96,20 @@ class Easel:
         or Interrupted. An Attempt keeps the bands that are finished then, and goes on below them the next
         time."""
         self._bands(self._bind(width, height), check, (lambda: None,))
+
+    def picture(
+        self, width: int, height: int, color: bool, check: Callable[[], None] | None = None
+    ) -> Pixels:
+        """What ``draw`` and ``read`` give, in one."""
+        if not self.streams:
+            self.draw(width, height, check)
+            return self.read(width, height, color)
+        stream = Stream(self._buffers, width, height, color)
+        try:
+            self._bands(self._bind(width, height), check, (lambda: None,), stream)
+            return stream.pixels()
+        finally:
+            stream.drop()
 
     def mean(
         self,
@@ -122,6 +142,7 @@ class Easel:
         canvas: Canvas,
         check: Callable[[], None] | None,
         passes: Sequence[Callable[[], None]],
+        stream: Stream | None = None,
     ) -> None:
         width, height = canvas.width, canvas.height
         attempt = check if isinstance(check, Attempt) else None
@@ -129,6 +150,8 @@ class Easel:
         if kept is not None:
             canvas.put(kept)
         done = first = 0 if kept is None else len(kept)
+        if stream is not None and first:
+            stream.add(0, first)
         GL.glViewport(0, 0, width, height)
         small = width * height * len(passes) <= WHOLE_PIXELS
         rows = height if check is None or small else max(16, BAND_PIXELS // width)
@@ -138,11 +161,13 @@ class Easel:
                 GL.glScissor(0, top, width, min(rows, height - top))
                 for number, begin in enumerate(passes):
                     if check and (top > first or number):
-                        GL.glFinish()
+                        (GL.glFinish if stream is None else stream.wait)()
                         check()
                     begin()
                     GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
                 done = min(top + rows, height)
+                if stream is not None:
+                    stream.add(top, done)
         except (Canceled, Interrupted) as error:
             GL.glFinish()
             if attempt is not None and isinstance(error, Interrupted):
@@ -172,7 +197,10 @@ class Easel:
     def _bind(self, width: int, height: int) -> Canvas:
         canvas = self._canvases.get((width, height))
         if canvas is None:
-            while len(self._canvases) >= KEPT:
+            room = KEPT_PIXELS - width * height
+            while len(self._canvases) >= KEPT or (
+                self._canvases and sum(one.width * one.height for one in self._canvases.values()) > room
+            ):
                 self._canvases.popitem(last=False)[1].delete()
             canvas = self._canvases[width, height] = Canvas(width, height)
         self._canvases.move_to_end((width, height))

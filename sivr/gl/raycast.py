@@ -52,6 +52,15 @@ class Raycaster:
         self._table = int(GL.glGenTextures(1))
         self.full_step = FULL_STEP
 
+    @property
+    def streams(self) -> bool:
+        """Whether a band of a picture comes back while the next is drawn."""
+        return self._easel.streams
+
+    @streams.setter
+    def streams(self, on: bool) -> None:
+        self._easel.streams = on
+
     def volume(self, volume: VolumeTexture, view: VolumeView, check: Check | None = None) -> Pixels:
         """A picture of the whole volume: (h, w, 3) when composite, else (h, w).
 
@@ -71,9 +80,10 @@ class Raycaster:
                 return self._easel.mean(*size, refined, check)
         else:
             self._use_projection(volume, view, size)
+        if size == (view.width, view.height):
+            return self._easel.picture(*size, color, check)
         self._easel.draw(*size, check)
-        if size != (view.width, view.height):
-            self._easel.enlarge(size, (view.width, view.height))
+        self._easel.enlarge(size, (view.width, view.height))
         return self._easel.read(view.width, view.height, color)
 
     def plane(self, volume: VolumeTexture, view: PlaneView, check: Check | None = None) -> Pixels:
@@ -93,8 +103,7 @@ class Raycaster:
         self._set_values(program, volume, view.window, view.invert)
         program.set(samples=samples.count, first=samples.first_mm, step=samples.step_mm)
         self._bind(program, volume=(0, GL.GL_TEXTURE_3D, volume.handle))
-        self._easel.draw(view.width, view.height, check)
-        return self._easel.read(view.width, view.height, color=False)
+        return self._easel.picture(view.width, view.height, False, check)
 
     def _use_composite(
         self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]

@@ -45,9 +45,12 @@ FORMATS: dict[str, Format] = {
     "float32": Format("float32", int(GL.GL_R32F), int(GL.GL_RED), int(GL.GL_FLOAT), 1.0, -(10**9)),
 }
 HALF = Format("int16", int(GL.GL_RGBA16_SNORM), int(GL.GL_RGBA), int(GL.GL_SHORT), 32767.0)
+HALF_TEXEL_BYTES = 8
 HALF_LAYERS = 4
 """Layers of a half volume that are made at a time."""
 DISTANCES_KEPT = 4
+ATTEMPTS = 4
+"""Each leaves a quarter of the memory to a volume that the one before did."""
 FORMAT_OF_DTYPE: dict[str, str] = {
     "bool": "uint8",
     "uint8": "uint8",
@@ -114,10 +117,14 @@ class VolumeTexture(ReadyVolume):
 
     def size_bytes(self) -> int:
         """What this volume takes on the device, all textures together."""
-        voxels = int(np.prod(self.shape, dtype=np.int64))
-        bricks = voxels // BRICK**3
-        total = voxels * np.dtype(self.format.dtype).itemsize + bricks * len(self._distances)
-        return total + (voxels if self._half is not None else 0)
+        itemsize = np.dtype(self.format.dtype).itemsize
+        blocks = _texels(self.shape, BRICK * EXTREME_BRICKS) * len(self._extremes)
+        total = (_texels(self.shape) + blocks) * itemsize
+        total += _texels(self.shape, BRICK) * len(self._distances)
+        return total + (self._half_bytes() if self._half is not None else 0)
+
+    def _half_bytes(self) -> int:
+        return _texels(self.shape, 2) * HALF_TEXEL_BYTES
 
     def prepare(self, budget: int, limit_s: float) -> bool:
         """Work ahead while nobody asks: upload what is ready, then make the half volume for drafts.
@@ -144,7 +151,7 @@ class VolumeTexture(ReadyVolume):
         if not self.complete or self._half_layers == layers:
             return False
         if self._half is None:
-            size = self.size_bytes() + int(np.prod(self.shape, dtype=np.int64))
+            size = self.size_bytes() + self._half_bytes()
             if size > budget or min(self.shape) < 4 or self.format.dtype == "float32":
                 return False
             self._half = _texture_3d((layers, -(-self.shape[1] // 2), -(-self.shape[2] // 2)), HALF)
@@ -221,15 +228,23 @@ class TextureCache:
         self, source: VolumeSource, limit_s: float | None = None, check: Callable[[], None] | None = None
     ) -> VolumeTexture:
         """The texture of a volume, with the slices that are ready by now, or as many as fit into the time."""
-        volume = self._volumes.get(source.key)
-        if volume is not None and volume.source != source:
+        known = self._volumes.get(source.key)
+        if known is not None and known.source != source:
             self.forget(source.key)
-            volume = None
-        if volume is None:
-            volume = self._add(source)
-        self._volumes.move_to_end(source.key)
-        volume.update(limit_s, check)
-        return volume
+        # A volume's own half-resolution texture and bricks take half as much again.
+        share = int(self.budget_bytes / 1.6)
+        for smaller in range(ATTEMPTS):
+            try:
+                volume = self._volumes.get(source.key) or self._add(source, share >> 2 * smaller)
+                self._volumes.move_to_end(source.key)
+                volume.update(limit_s, check)
+            except GL.GLError:
+                # Others draw with the same device: what the budget allows is not always there. Some drivers
+                # say so when the texture is made, others when it is filled.
+                self.clear()
+            else:
+                return volume
+        raise Exhausted("The graphics device has no memory left for this volume.")
 
     def prepare(self, limit_s: float) -> bool:
         """Work ahead for the volume used last; returns whether there was anything to do."""
@@ -238,24 +253,19 @@ class TextureCache:
         volume = next(reversed(self._volumes.values()))
         others = self.used_bytes() - volume.size_bytes()
         # A half volume is worth dropping others for that nobody looks at, but not one that was just used.
-        return volume.prepare(max(self.budget_bytes - others, self.budget_bytes // 2), limit_s)
+        try:
+            more = volume.prepare(max(self.budget_bytes - others, self.budget_bytes // 2), limit_s)
+        except GL.GLError:
+            # What was begun ahead is not needed; the next picture finds out what still fits.
+            self.clear()
+            return False
+        self.trim()
+        return more
 
-    def _add(self, source: VolumeSource) -> VolumeTexture:
-        # A volume's own half-resolution texture and bricks take half as much again.
-        share = int(self.budget_bytes / 1.6)
-        for attempt in range(3):
-            try:
-                self._make_room(source, share)
-                volume = VolumeTexture(source, self.max_axis, share)
-            except GL.GLError as error:
-                if attempt == 2:
-                    raise Exhausted("The graphics device has no memory left for this volume.") from error
-                self.clear()
-                share //= 4
-            else:
-                self._volumes[source.key] = volume
-                return volume
-        raise AssertionError("unreachable")
+    def _add(self, source: VolumeSource, share: int) -> VolumeTexture:
+        self._make_room(source, share)
+        volume = self._volumes[source.key] = VolumeTexture(source, self.max_axis, share)
+        return volume
 
     def _make_room(self, source: VolumeSource, share: int) -> None:
         itemsize = np.dtype(source.dtype).itemsize
@@ -286,6 +296,11 @@ class TextureCache:
         """Drop everything."""
         for key in self.keys():
             self.forget(key)
+
+
+def _texels(shape: tuple[int, int, int], per: int = 1) -> int:
+    """Of a texture with one texel for so many along each axis."""
+    return -(-shape[0] // per) * -(-shape[1] // per) * -(-shape[2] // per)
 
 
 def _texture_3d(shape: tuple[int, int, int], layout: Format, linear: bool = True) -> int:

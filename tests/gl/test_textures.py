@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -188,3 +190,93 @@ def test_ranges_leave_padding_out(bench: Any) -> None:
     low, high = volume.value_range()
     assert low >= 201 and high == voxels.max() * 2 + 1
     assert volume.typical_range()[1] <= high
+
+
+def test_many_volumes_in_turn_stay_within_the_budget(bench: Any) -> None:
+    from sivr.model.presets import PRESETS
+
+    voxels = rng.integers(0, 1000, (32, 32, 32)).astype(np.int16)
+    textures = cache(budget=5 * voxels.nbytes)
+    made = [bench(voxels) for _ in range(8)]
+    function = next(iter(PRESETS.values())).function
+    for turn in range(3):
+        for one in made:
+            volume = textures.get(one.source)
+            volume.distance_map(function)
+            volume.extremes(True)
+            textures.trim()
+            while textures.prepare(1.0):
+                pass
+            assert textures.used_bytes() <= textures.budget_bytes, turn
+            assert not volume.reduced and textures.keys()[-1] == one.source.key
+            assert np.abs(shown(textures, one) - grey(voxels.max(axis=0))).max() <= 1
+    assert 2 <= len(textures.keys()) < len(made)
+
+
+def test_all_textures_of_a_volume_are_counted(bench: Any) -> None:
+    from sivr.model.presets import PRESETS
+
+    voxels = rng.integers(0, 1000, (32, 32, 48)).astype(np.int16)
+    textures = cache()
+    volume = textures.get(bench(voxels).source)
+    assert volume.size_bytes() == voxels.nbytes
+    volume.extremes(True)
+    volume.extremes(False)
+    blocks = 2 * 2 * 3
+    assert volume.size_bytes() == voxels.nbytes + 2 * blocks * 2
+    volume.distance_map(next(iter(PRESETS.values())).function)
+    bricks = 8 * 8 * 12
+    assert volume.size_bytes() == voxels.nbytes + 2 * blocks * 2 + bricks
+    while textures.prepare(1.0):
+        pass
+    assert volume.size_bytes() == voxels.nbytes + 2 * blocks * 2 + bricks + voxels.size // 8 * 8
+
+
+OPENED_IN_TURN = """
+import sys, uuid
+from pathlib import Path
+import numpy as np
+from sivr.gl import context
+from sivr.gl.heap import give_large_back
+give_large_back()
+made = context.create("egl")
+if not context.is_software(context.describe()["renderer"]):
+    print("hardware"); sys.exit()
+from sivr.gl.source import VolumeSource
+from sivr.gl.textures import TextureCache
+
+def anonymous():
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("RssAnon"))
+
+shape, budget = (64, 256, 256), 48 << 20
+name = f"sivr-test-{uuid.uuid4().hex}"
+path = Path("/dev/shm") / name
+voxels = np.random.default_rng(1).integers(0, 1000, shape).astype(np.int16)
+path.write_bytes(voxels.tobytes() + bytes([1]) * shape[0])
+try:
+    textures, peak, opened = TextureCache(budget), 0, 0
+    affine = tuple(tuple(float(r == c) for c in range(4)) for r in range(4))
+    def get(n):
+        textures.get(VolumeSource(f"{name}-{n}", name, shape, "int16", 1.0, 0.0, affine, voxels.nbytes))
+        textures.trim()
+    get(0)
+    before = anonymous() - textures.used_bytes()
+    for n in range(1, 40):
+        get(n)
+        opened += voxels.nbytes
+        peak = max(peak, anonymous() - before)
+    print(opened, peak, budget)
+finally:
+    path.unlink()
+"""
+
+
+def test_memory_of_the_process_stays_within_the_budget() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", OPENED_IN_TURN], capture_output=True, text=True, timeout=120, check=True
+    )
+    if "hardware" in ran.stdout:
+        pytest.skip("Textures lie on the graphics card here.")
+    opened, peak, budget = (int(word) for word in ran.stdout.split())
+    assert opened > 3 * budget and peak < 1.5 * budget
