@@ -1,6 +1,6 @@
 """What users will wait for, by simulation: recorded behavior, N nodes, measured costs.
 
-    python benchmarks/simulation.py [--nodes 2] [--cores 1] [--users 1,2,4,8] [--json FILE] [--plot FILE]
+    python benchmarks/simulation.py [--nodes 1,2,4] [--cores 2] [--users 1,2,4,8] [--json FILE] [--plot FILE]
 
 Discrete events. A node has one thread that serves, threads that make pictures and workers that draw volumes;
 each of them takes its jobs in order, and those that are busy share the node's cores by their weights, as an
@@ -27,6 +27,7 @@ from reading import percentile
 
 from sivr.cli.bench import costs as measured
 from sivr.cli.bench.costs import Costs
+from sivr.cli.bench.plot import Panel, bars
 
 TRACE = Path(__file__).resolve().parent / "traces" / "reading.json"
 VOLUME_KINDS = ("draft", "full", "mip", "plane", "plane_draft", "mip_draft")
@@ -379,17 +380,26 @@ def predict(
     )
 
 
+GROUPS = {"slice": "slices", "plane": "planes", "draft": "drafts", "mip_draft": "drafts"}
+"""Kinds that are looked at together, by how they begin; what is not here is a volume at rest."""
+NAMES = ("slices", "planes", "drafts", "whole volumes")
+
+
+def group(kind: str) -> str:
+    """Slices, planes, drafts of volumes, or volumes at rest."""
+    return next((name for start, name in GROUPS.items() if kind.startswith(start)), "whole volumes")
+
+
 def _percentiles(waits: Mapping[str, Sequence[float]], percent: float) -> dict[str, float]:
-    groups: dict[str, list[float]] = {"slices": [], "drafts": [], "whole volumes": []}
+    groups: dict[str, list[float]] = {}
     for kind, values in waits.items():
-        name = "drafts" if kind.endswith("draft") else "whole volumes" if kind in VOLUME_KINDS else "slices"
-        groups[name] += values
-    return {name: percentile(values, percent) * 1000 for name, values in groups.items() if values}
+        groups.setdefault(group(kind), []).extend(values)
+    return {name: percentile(groups[name], percent) * 1000 for name in NAMES if name in groups}
 
 
 def table(found: Sequence[Prediction]) -> str:
     """As Markdown."""
-    names = sorted({name for one in found for name in one.p95_ms}, reverse=True)
+    names = [name for name in NAMES if any(name in one.p95_ms for one in found)]
     lines = [
         "| users | nodes | busy | " + " | ".join(f"{name} p50 / p95 ms" for name in names) + " | overtaken |",
         "|---|---|---|" + "---|" * (len(names) + 1),
@@ -401,26 +411,50 @@ def table(found: Sequence[Prediction]) -> str:
     return "\n".join(lines)
 
 
+def plot(title: str, found: Mapping[str, Sequence[Prediction]]) -> str:
+    """p95 by number of users, a bar for each name; SVG."""
+    some = next(iter(found.values()))
+    panels = [
+        Panel(
+            title=f"{name}, p95",
+            labels=tuple(str(one.users) for one in some),
+            values=tuple(tuple(one.p95_ms.get(name) for one in runs) for runs in found.values()),
+            unit="ms",
+            log=True,
+        )
+        for name in NAMES
+    ]
+    return bars(title, tuple(found), panels, 2)
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--nodes", default="1,2,4", help="numbers of nodes")
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--users", default="1,2,4,8,12,16,20,30,40")
+    parser.add_argument("--users", default="1,2,4,8,12,16,24,32")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--costs", type=Path, default=measured.MEASURED)
     parser.add_argument("--trace", type=Path, default=TRACE)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="an SVG file")
     given = parser.parse_args()
     trace, costs = read_trace(given.trace), measured.load(given.costs)
-    found = [
-        predict(trace, costs, users=int(n), nodes=given.nodes, cores=given.cores, seconds=given.seconds)
-        for n in given.users.split(",")
-    ]
+    found = {
+        f"{nodes} node{'s' if nodes != '1' else ''}": [
+            predict(trace, costs, users=int(n), nodes=int(nodes), cores=given.cores, seconds=given.seconds)
+            for n in given.users.split(",")
+        ]
+        for nodes in given.nodes.split(",")
+    }
+    everything = [one for runs in found.values() for one in runs]
     print(f"costs of {costs.date}, {costs.machine}; trace: {trace.what}, {trace.seconds:.0f} s\n")
-    print(table(found))
+    print(table(everything))
     if given.json:
-        given.json.write_text(json.dumps([msgspec.to_builtins(one) for one in found], indent=1) + "\n")
+        given.json.write_text(json.dumps([msgspec.to_builtins(one) for one in everything], indent=1) + "\n")
+    if given.plot:
+        title = f"Predicted waiting time by users reading at once, nodes of {given.cores} cores"
+        given.plot.write_text(plot(title, found))
 
 
 if __name__ == "__main__":

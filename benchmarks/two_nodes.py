@@ -29,9 +29,11 @@ from load import Browser, opened
 from measure import machine
 from processes import cpu_s, machine_busy_s, tree
 from reading import Log, NewestWins, percentile, timed
-from simulation import PATIENCE_S, TRACE, VOLUME_KINDS, Prediction, Trace, predict, read_trace
+from simulation import NAMES, PATIENCE_S, TRACE, Prediction, Trace, group, predict, read_trace
 
 from sivr.cli.bench import costs as measured
+from sivr.cli.bench.costs import Costs
+from sivr.cli.bench.plot import Panel, bars
 
 VARIANTS = 400
 """Different pictures of a kind before they repeat."""
@@ -52,13 +54,6 @@ class Observation(msgspec.Struct, frozen=True):
     """Everything but nodes and clients."""
     p50_ms: dict[str, float]
     p95_ms: dict[str, float]
-
-
-def group(kind: str) -> str:
-    """What is compared: slices, drafts of volumes, volumes at rest."""
-    if kind not in VOLUME_KINDS:
-        return "slices"
-    return "drafts" if kind.endswith("draft") else "whole volumes"
 
 
 async def replay(trace: Trace, browser: Browser, user: int, log: Log, offset_s: float, seconds: float) -> int:
@@ -120,7 +115,7 @@ async def observe(
 
 async def measure(
     system: Installation, studies: list[list[Path]], trace: Trace, counts: Sequence[int], seconds: float
-) -> list[tuple[Observation, Prediction]]:
+) -> list[Compared]:
     """Observe with each number of users, and predict the same."""
     costs = measured.load()
     found = []
@@ -136,46 +131,80 @@ async def measure(
         await asyncio.gather(*(replay(trace, one, n, Log(), n * 7.0, 6.0) for n, one in enumerate(browsers)))
         for count in counts:
             seen = await observe(system, browsers, trace, count, seconds)
-            said = predict(
-                trace,
-                costs,
-                users=count,
-                nodes=2,
-                cores=1,
-                seconds=seconds,
-                threads=os.cpu_count(),
-                other_cores=(seen.client_cores + seen.other_cores) / 2,
-            )
-            found.append((seen, said))
-            print(table(found[-1:]).splitlines()[-1], flush=True)
+            found.append(compare(trace, costs, seen, seconds))
+            print("\n".join(table(found[-1:]).splitlines()[2:]), flush=True)
     return found
 
 
-NAMES = ("slices", "drafts", "whole volumes")
+class Compared(msgspec.Struct, frozen=True):
+    """What was seen, and two predictions: our nodes have their cores to themselves; others come first."""
+
+    seen: Observation
+    alone: Prediction
+    after_others: Prediction
 
 
-def table(found: Sequence[tuple[Observation, Prediction]]) -> str:
+def compare(trace: Trace, costs: Costs, seen: Observation, seconds: float) -> Compared:
+    """Predict what was seen."""
+    alone, after_others = (
+        predict(
+            trace,
+            costs,
+            users=seen.users,
+            nodes=2,
+            cores=1,
+            seconds=seconds,
+            threads=os.cpu_count(),
+            other_cores=(seen.client_cores + others) / 2,
+        )
+        for others in (0.0, seen.other_cores)
+    )
+    return Compared(seen, alone, after_others)
+
+
+def table(found: Sequence[Compared]) -> str:
     """Prediction beside observation, as Markdown."""
     lines = [
-        "| users | "
-        + " | ".join(f"{name} p50 / p95 ms: predicted | observed" for name in NAMES)
-        + " | node busy: predicted | observed | others, clients (cores) | failures |",
-        "|---|" + "---|" * (2 * len(NAMES) + 4),
+        "| users | pictures | observed p50 / p95 ms | predicted p50 / p95 ms | error of p95 | "
+        "predicted, others first | node busy: observed, predicted | others (cores) |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for seen, said in found:
-        cells = [f"{seen.users}"]
+    for one in found:
+        busy = sum(one.seen.node_busy) / len(one.seen.node_busy)
         for name in NAMES:
-            for one in (said, seen):
-                known = name in one.p95_ms
-                cells.append(f"{one.p50_ms[name]:.0f} / {one.p95_ms[name]:.0f}" if known else "-")
-        cells += [
-            f"{said.busy_part:.0%}",
-            f"{sum(seen.node_busy) / len(seen.node_busy):.0%}",
-            f"{seen.other_cores:.2f}, {seen.client_cores:.2f}",
-            f"{seen.failures}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+            if name not in one.seen.p95_ms or name not in one.alone.p95_ms:
+                continue
+            error = one.alone.p95_ms[name] / one.seen.p95_ms[name] - 1
+            cells = [f"{one.seen.users}", name]
+            for which in (one.seen, one.alone):
+                cells.append(f"{which.p50_ms[name]:.0f} / {which.p95_ms[name]:.0f}")
+            last = one.after_others
+            cells.append(f"{error:+.0%}")
+            known = name in last.p95_ms
+            cells.append(f"{last.p50_ms[name]:.0f} / {last.p95_ms[name]:.0f}" if known else "none came")
+            cells += [f"{busy:.0%}, {one.alone.busy_part:.0%}", f"{one.seen.other_cores:.2f}"]
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def plot(found: Sequence[Compared]) -> str:
+    """Observed and predicted p95 by users; SVG."""
+    panels = [
+        Panel(
+            title=f"{name}, p95",
+            labels=tuple(str(one.seen.users) for one in found),
+            values=(
+                tuple(one.seen.p95_ms.get(name) for one in found),
+                tuple(one.alone.p95_ms.get(name) for one in found),
+                tuple(one.after_others.p95_ms.get(name) for one in found),
+            ),
+            unit="ms",
+            log=True,
+        )
+        for name in NAMES
+    ]
+    title = "Two nodes of one core each, by users: simulation against reality"
+    return bars(title, ("observed", "predicted", "predicted, other work first"), panels, 2)
 
 
 def main() -> None:
@@ -186,6 +215,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=60)
     parser.add_argument("--trace", type=Path, default=TRACE)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="an SVG file")
     given = parser.parse_args()
     counts = [int(one) for one in given.users.split(",")]
     trace = read_trace(given.trace)
@@ -200,11 +230,10 @@ def main() -> None:
         with Installation(folder / "system", people=max(counts), nodes=2, cores=cores) as system:
             found = asyncio.run(measure(system, studies, trace, counts, given.seconds))
     print("\n" + table(found))
+    if given.plot:
+        given.plot.write_text(plot(found))
     if given.json:
-        rows = [
-            {"observed": msgspec.to_builtins(seen), "predicted": msgspec.to_builtins(said)}
-            for seen, said in found
-        ]
+        rows = msgspec.to_builtins(found)
         given.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
 
 

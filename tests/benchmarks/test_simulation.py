@@ -12,7 +12,7 @@ from simulation import Clock, Node, Pool, Stage, Trace, Wish, predict
 
 from sivr.cli.bench import costs as measured
 
-JOBS = 40_000
+JOBS = 12_000
 
 
 def mean_stay(
