@@ -480,6 +480,10 @@ def _told(hello: Hello) -> dict[str, object]:
     if hello.trial is not None:
         told["device_ms"] = round(hello.trial.device_ms, 1)
         told["processor_ms"] = round(hello.trial.processor_ms, 1)
+    if hello.readback is not None:
+        told["readback"] = "streamed" if hello.readback.streams else "plain"
+        told["plain_readback_ms"] = round(hello.readback.plain_ms, 2)
+        told["streamed_readback_ms"] = round(hello.readback.streamed_ms, 2)
     if hello.refused:
         told["refused"] = list(hello.refused)
     return told

@@ -48,6 +48,18 @@ class Trial(msgspec.Struct, frozen=True):
         return self.device_ms <= self.processor_ms
 
 
+class Readback(msgspec.Struct, frozen=True):
+    """Wall time of a picture in bands that comes back at once, or band by band while the next is drawn."""
+
+    plain_ms: float
+    streamed_ms: float
+
+    @property
+    def streams(self) -> bool:
+        """Whether bands come back while the next are drawn."""
+        return self.streamed_ms < self.plain_ms
+
+
 class Hello(msgspec.Struct, frozen=True, tag=True):
     """A worker can draw."""
 
@@ -65,6 +77,7 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     """What textures may take of it."""
     trial: Trial | None = None
     """Volumes by the device and by the processor, where both could draw."""
+    readback: Readback | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,6 +23,7 @@ from sivr.errors import Canceled, SivrError, Unavailable
 from sivr.gl import messages
 from sivr.gl.attempt import Attempt, Interrupted
 from sivr.gl.context import Context, create, describe, is_software
+from sivr.gl.heap import give_large_back
 from sivr.gl.messages import (
     Discard,
     Drawn,
@@ -36,7 +38,7 @@ from sivr.gl.messages import (
     Trial,
 )
 from sivr.gl.seat import Seat
-from sivr.gl.trial import hold
+from sivr.gl.trial import choose_readback, hold
 
 DRAFT_UPLOAD_S = 0.2
 """A draft shows the slices that can be uploaded in this time; the rest follows."""
@@ -58,6 +60,7 @@ def main(pipe: Connection, flags: Any, turn: Any, seat: Seat) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     # Before any thread: each takes it from the one that starts it.
     os.nice(NICENESS)
+    give_large_back()
     # A pipe that is gone means nobody is there to be told.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
@@ -75,25 +78,12 @@ def _begin(seat: Seat, turn: Any) -> tuple[Artist, Hello]:
     """Whoever draws here, and what there is to say about it."""
     refused: tuple[str, ...] = ()
     trial: Trial | None = None
-    if seat.platform != "software":
-        try:
-            context = create(seat.platform, seat.device, seat.number)
-        except Unavailable as error:
-            if seat.platform != "auto":
-                raise
-            refused = (str(error),)
-        else:
-            hardware, hello = _with_device(seat, context)
-            if seat.platform != "auto":
-                return hardware, hello
-            # A rasterizer on the processor is the slower way to use it, unless somebody wants to know.
-            if seat.device != "all" or not is_software(hello.renderer):
-                trial = _trial(hardware, turn)
-                if trial.device_wins:
-                    return hardware, msgspec.structs.replace(hello, trial=trial)
-                refused = (f"{hello.renderer}: slower than the processor",)
-            hardware.close()
-            context.release()
+    if seat.platform == "auto":
+        hardware, trial, refused = _hardware(seat, turn)
+        if hardware is not None:
+            return hardware
+    elif seat.platform != "software":
+        return _with_device(seat, create(seat.platform, seat.device, seat.number), turn)
     from sivr.kernels.lanes import LANES, processor
 
     renderer = f"{processor()}, {LANES} rays at once"
@@ -101,24 +91,57 @@ def _begin(seat: Seat, turn: Any) -> tuple[Artist, Hello]:
     return SoftwareArtist(seat.memory_bytes), hello
 
 
-def _with_device(seat: Seat, context: Context) -> tuple[GlArtist, Hello]:
+def _hardware(seat: Seat, turn: Any) -> tuple[tuple[Artist, Hello] | None, Trial | None, tuple[str, ...]]:
+    """Who draws with a graphics device, where one is there and quicker than the processor; else None, what
+    was measured, and why not."""
+    try:
+        context = create(seat.platform, seat.device, seat.number)
+    except Unavailable as error:
+        return None, None, (str(error),)
+    renderer = describe()["renderer"]
+    # A rasterizer on the processor is the slower way to use it; it is measured if it is asked for.
+    if is_software(renderer) and seat.device == "all":
+        context.release()
+        return None, None, ()
+    try:
+        hardware, hello = _with_device(seat, context, turn)
+        with _in_turn(turn):
+            trial = hold(hardware.way(), SoftwareArtist(TRIAL_BYTES).way())
+    except Exception as error:
+        # A driver that fails in any way must not keep pictures from being drawn.
+        context.release()
+        return None, None, (f"{renderer}: {error}"[:500],)
+    if trial.device_wins:
+        return (hardware, msgspec.structs.replace(hello, trial=trial)), trial, ()
+    hardware.close()
+    context.release()
+    return None, trial, (f"{renderer}: slower than the processor",)
+
+
+def _with_device(seat: Seat, context: Context, turn: Any) -> tuple[GlArtist, Hello]:
     from sivr.gl.memory import device_memory, texture_budget
     from sivr.gl.slice import choose_slice_path
 
     names, memory = describe(), device_memory()
     budget = texture_budget(seat, context.devices, memory, is_software(names["renderer"]))
+    artist = GlArtist(budget)
+    with _in_turn(turn):
+        readback, slices = choose_readback(artist.way()), choose_slice_path()
     hello = Hello(
-        context.way, names["renderer"], names["version"], context.refused, choose_slice_path(),
+        context.way, names["renderer"], names["version"], context.refused, slices,
         device=context.device, memory_bytes=memory.total or memory.free, budget_bytes=budget,
+        readback=readback,
     )  # fmt: skip
-    return GlArtist(budget), hello
+    return artist, hello
 
 
-def _trial(hardware: GlArtist, turn: Any) -> Trial:
-    # A worker that dies in its turn must not keep the others from theirs.
+@contextlib.contextmanager
+def _in_turn(turn: Any) -> Iterator[None]:
+    """Measure while no other worker does."""
+    # One that dies in its turn must not keep the others from theirs.
     mine = turn.acquire(timeout=TURN_S)
     try:
-        return hold(hardware.way(), SoftwareArtist(TRIAL_BYTES).way())
+        yield
     finally:
         if mine:
             turn.release()

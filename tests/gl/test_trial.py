@@ -28,6 +28,18 @@ def test_both_ways_are_held_to_the_same_pictures_and_nothing_stays() -> None:
     assert set(Path("/dev/shm").glob("sivr-trial-*")) == before
 
 
+@pytest.mark.usefixtures("current_context")
+def test_the_quicker_way_back_is_taken() -> None:
+    from sivr.gl import trial
+    from tests.gl.paths import renderer
+
+    volumes, caster = renderer("gl")
+    found = trial.choose_readback((volumes, caster), limit_s=0.05)
+    assert found.plain_ms > 0 and found.streamed_ms > 0
+    assert caster.streams is found.streams is (found.streamed_ms < found.plain_ms)
+    assert volumes.keys() == []
+
+
 @pytest.mark.parametrize(("device_ms", "processor_ms", "wins"), [(1.0, 2.0, True), (2.0, 1.0, False)])
 def test_the_quicker_way_wins(device_ms: float, processor_ms: float, wins: bool) -> None:
     assert Trial(device_ms, processor_ms).device_wins is wins
@@ -68,6 +80,7 @@ async def test_every_worker_draws_with_the_device_that_is_named() -> None:
         told = farm.health()["devices"]
     for one in told:  # type: ignore[attr-defined]
         assert one["device"].split()[0] == "0" and one["context"] == "egl-device" and one["driver"]
+        assert one["readback"] in ("plain", "streamed") and one["plain_readback_ms"] > 0
         assert one["texture_budget_mb"] == 512
 
 
