@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from sivr.kernels import bricks, composite, slices, volumes
 from sivr.kernels.voxels import Layout
@@ -28,6 +31,7 @@ def warm_up_frames() -> None:
         bricks.put_tile_ranges(voxels[0], 1, 0, bricks.BRICK, low, high)
         sums = np.zeros((4, 4), np.int64)
         volumes.add_blocks(voxels[0], 2, 2, None, sums, sums)
+        volumes.add_blocks(_read_only(voxels[0]), 2, 2, None, sums, sums)
     picture = np.zeros((8, 8), np.uint8)
     slices.resample(picture, 16, 16)
     slices.resample(picture[..., None].repeat(3, axis=2), 4, 4)
@@ -36,8 +40,9 @@ def warm_up_frames() -> None:
 def warm_up_rays() -> None:
     """What draws volumes, in the order in which the first picture needs it: for render workers."""
     for dtype in DTYPES:
-        voxels = np.zeros((4, 8, 8), dtype)
-        low, high = bricks.volume_brick_ranges(voxels, bricks.BRICK)
+        # Shared memory is mapped for reading, which is another type to the compiler.
+        tiles = _read_only(np.zeros((4, 2, 2), dtype))
+        low, high = bricks.brick_ranges(tiles, tiles, np.arange(4), bricks.BRICK)
         bricks.distance_field(bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0))
         if dtype != "uint8":
             for mapped in (True, False):
@@ -47,6 +52,13 @@ def warm_up_rays() -> None:
     slices.resample(picture, 16, 16)
     for dtype in DTYPES:
         voxels = np.zeros((4, 8, 8), dtype)
+        bricks.tile_ranges(_read_only(voxels[0]), bricks.BRICK)
         volumes.replace(voxels[0], 1, 0)
         volumes.reduce_slice(voxels[0], 2, 2)
         volumes.half_with_gradient(voxels, 255)
+
+
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = values.view()
+    view.setflags(write=False)
+    return view
