@@ -14,6 +14,7 @@ from tests.e2e.conftest import Enter
 from tests.e2e.people_at_work import SLOW_MS, differ
 
 PLANE = "sivr-plane-view.plane-axial[data-painted][data-complete=yes][data-quality=lossless]"
+LOSSLESS = re.compile("^lossless")
 VOLUME = "sivr-volume-view[data-painted][data-complete=yes][data-quality=lossless]"
 
 
@@ -117,7 +118,7 @@ def test_the_badge_says_preview_when_another_kind_of_picture_is_asked_for(
     )
     assert kind == "preview"
     user.page.unroute(address)
-    expect(user.page.locator(".pane .quality")).to_have_text("lossless", timeout=SLOW_MS)
+    expect(user.page.locator(".pane .quality")).to_have_text(LOSSLESS, timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize("tab", ["3d", "mpr"])
@@ -144,9 +145,9 @@ def test_the_badge_says_preview_until_the_picture_asked_for_is_there(
     assert held
     # This lets go what was held back.
     user.page.unroute(address)
-    expect(pane.locator(".quality")).to_have_text("lossless", timeout=SLOW_MS)
+    expect(pane.locator(".quality")).to_have_text(LOSSLESS, timeout=SLOW_MS)
     for badge in user.page.locator(".pane .quality").all():
-        expect(badge).to_have_text("lossless", timeout=SLOW_MS)
+        expect(badge).to_have_text(LOSSLESS, timeout=SLOW_MS)
 
 
 def test_slices_that_cannot_be_decoded_are_told_over_the_picture(enter: Enter, tmp_path: Path) -> None:
@@ -216,3 +217,32 @@ def test_windows_of_the_file_have_names_and_one_is_ticked(enter: Enter, tmp_path
     menu.locator("summary").click()
     expect(menu.get_by_text("Window 2 of the file")).to_be_visible()
     expect(menu.locator("[aria-checked=true]")).to_have_count(1)
+
+
+def test_a_view_that_rests_converges(enter: Enter, read_patient: str) -> None:
+    user = enter("ana")
+    user.go(f"#/patients/{read_patient}")
+    user.open_study()
+    refined = re.compile(r"/rendered3d\?.*refine=")
+    held: list[Route] = []
+    user.page.route(refined, lambda route: held.append(route))
+    user.page.click("[data-tab='3d']")
+    badge = user.page.locator(".pane .quality")
+    expect(badge).to_have_text("lossless · full quality", timeout=SLOW_MS)
+    with user.page.expect_event("requestfailed", lambda request: bool(refined.search(request.url))):
+        while not held:
+            user.page.wait_for_timeout(50)
+        # Whoever moves does not wait for what was better of the old view.
+        user.drag(60, 20)
+    expect(badge).to_have_text("lossless · full quality", timeout=SLOW_MS)
+    full = user.picture()
+    while len(held) < 2:
+        user.page.wait_for_timeout(50)
+    user.page.unroute(refined)
+    expect(badge).to_have_text("lossless · converged", timeout=SLOW_MS)
+    converged = user.picture()
+    assert 0 < differ(full, converged) < 8, "the same view, drawn better"
+    user.page.route(re.compile(r"/rendered3d\?"), lambda route: held.append(route))
+    user.page.locator("sivr-volume-view").focus()
+    user.page.keyboard.press("ArrowRight")
+    expect(badge).to_have_text("preview")

@@ -1,14 +1,19 @@
 // @ts-check
-/** A pane whose picture the server makes for exactly this view: drafts while it moves, the full one at rest. */
+/**
+ * A pane whose picture the server makes for exactly this view: drafts while it moves, the full one at rest, the
+ * converged one when it goes on resting.
+ */
 import { h, perFrame } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
-import { NewestWins, line, motionPlan, picture } from "../net/pictures.js";
+import { NewestWins, kept, line, motionPlan, picture } from "../net/pictures.js";
+import { asProblem } from "../net/http.js";
 import { t } from "../model/language.js";
 import { viewKey } from "../tools/stack-reader.js";
 import { Pane } from "./pane.js";
 
 const REST_MS = 160;
 const AGAIN_MS = 700;
+const CONVERGE_MS = 400;
 /** A full picture has at most so many pixels along its longer side: rays are dear where no GPU is. */
 const MOST_PX = 1024;
 const MOST_MOVING_PX = 512;
@@ -28,10 +33,19 @@ export class RenderedPane extends Pane {
   #channel = new NewestWins(2, 600);
   #restTimer = 0;
   #moving = false;
+  #convergeTimer = 0;
+  /** @type {AbortController | null} */
+  #converging = null;
 
   stop() {
     clearTimeout(this.#restTimer);
+    this.#leave();
     this.#channel.cancel();
+  }
+
+  /** Rays per pixel of the converged picture; 1 where there is none. */
+  get refine() {
+    return 1;
   }
 
   /** @override @param {boolean} first */
@@ -72,6 +86,7 @@ export class RenderedPane extends Pane {
   move = perFrame(() => {
     if (!this.isConnected) return;
     this.#moving = true;
+    this.#leave();
     this.follow();
     this.#fetch(true);
     clearTimeout(this.#restTimer);
@@ -83,11 +98,51 @@ export class RenderedPane extends Pane {
     if (!this.isConnected || this.width < 2) return;
     this.#moving = false;
     clearTimeout(this.#restTimer);
-    this.#fetch(false);
+    this.#leave();
+    const best = this.refine > 1 ? kept(/** @type {import("../net/node.js").RenderNode} */ (this.node), this.#path(false, this.refine)) : null;
+    if (best) {
+      this.#channel.overtake();
+      this.#show(best, this.view(), this.query().join("&"));
+    } else this.#fetch(false);
   }
 
-  /** @param {boolean} draft */
-  #path(draft) {
+  /** No converged picture any more: the view moves, or another one is asked for. */
+  #leave() {
+    clearTimeout(this.#convergeTimer);
+    this.#converging?.abort();
+    this.#converging = null;
+  }
+
+  /** The view rests: take the picture on the screen further. */
+  async #converge() {
+    const node = /** @type {import("../net/node.js").RenderNode} */ (this.node);
+    const view = this.view();
+    const query = this.query().join("&");
+    const controller = new AbortController();
+    this.#converging = controller;
+    try {
+      const found = await picture(node, this.#path(false, this.refine), { signal: controller.signal, viewKey: `${this.key}.rest`, priority: "low" });
+      if (!controller.signal.aborted && found.complete) this.#show(found, view, query);
+    } catch (error) {
+      // The full picture stays; its badge says what it is.
+      if (!asProblem(error).canceled) console.info("no converged picture:", asProblem(error).message);
+    } finally {
+      if (this.#converging === controller) this.#converging = null;
+    }
+  }
+
+  /** @param {import("../net/pictures.js").Picture} found @param {any} view @param {string} query */
+  #show(found, view, query) {
+    this.shown = { picture: found, view, query };
+    this.working(false);
+    this.paint(found.bitmap);
+    this.follow();
+    this.dataset.complete = found.complete ? "yes" : "no";
+    this.written();
+  }
+
+  /** @param {boolean} draft @param {number} [refine] */
+  #path(draft, refine = 1) {
     const ratio = window.devicePixelRatio || 1;
     const scale = Math.min(ratio, (draft ? MOST_MOVING_PX : MOST_PX) / Math.max(this.width, this.height));
     let width = Math.max(32, Math.round(this.width * scale));
@@ -100,6 +155,7 @@ export class RenderedPane extends Pane {
     } else {
       options.push(`accept=${FORMATS[this.format]}`);
       if (this.format !== "png") options.push("quality=90");
+      if (refine > 1) options.push(`refine=${refine}`);
     }
     options.push(`viewport=${width},${height}`);
     return `/studies/${this.study}/series/${this.series?.series_uid}/${this.resource}?${options.join("&")}`;
@@ -115,16 +171,15 @@ export class RenderedPane extends Pane {
     this.#channel.ask(
       (signal, slot) => picture(node, path, { signal, viewKey: `${this.key}.${slot}`, keep: !draft, priority: "high" }),
       (found) => {
-        this.shown = { picture: found, view, query };
-        this.working(false);
-        this.paint(found.bitmap);
-        this.follow();
-        this.dataset.complete = found.complete ? "yes" : "no";
-        this.written();
+        this.#show(found, view, query);
+        if (this.#moving || draft) return;
         // Slices are still arriving: the same view will look better in a moment.
-        if (!found.complete && !this.#moving) {
+        if (!found.complete) {
           clearTimeout(this.#restTimer);
           this.#restTimer = window.setTimeout(() => this.ask(), AGAIN_MS + line.round_trip_ms);
+        } else if (this.refine > 1 && line.spares(found.bytes)) {
+          clearTimeout(this.#convergeTimer);
+          this.#convergeTimer = window.setTimeout(() => this.#converge(), CONVERGE_MS);
         }
       },
       (problem) => {

@@ -10,6 +10,7 @@ import { RenderedPane } from "./rendered-pane.js";
 
 /** @typedef {import("../model/types.js").Window} Window */
 
+const REFINE = 8;
 export const METHODS = ["volume_rendered", "maximum_ip", "minimum_ip", "average_ip"];
 
 /** Fires "change" whenever the toolbar should look again. */
@@ -99,6 +100,11 @@ export class VolumeView extends RenderedPane {
     return t("viewer.shift", { shift: number(this.window.center - own.center, 0), stretch: number(this.window.width / own.width, 2) });
   }
 
+  /** An average is the same however closely it is looked at. @override */
+  get refine() {
+    return this.method === "average_ip" ? 1 : REFINE;
+  }
+
   /** Height of the picture in the patient. */
   get fov_mm() {
     return this.camera?.fov_mm(this.width, this.height) ?? 1;
@@ -148,11 +154,13 @@ export class VolumeView extends RenderedPane {
     this.corner("tr", [...this.texts.tr, ...this.warnings(this.shown?.picture.warnings ?? [])]);
     this.corner("bl", [[series.modality, series.description].filter(Boolean).join(" · "), t(`method.${this.method}`)]);
     const refining = this.shown && !this.shown.picture.complete;
+    const sampling = this.waiting || refining ? "" : this.shown?.picture.sampling ?? "";
+    this.dataset.sampling = sampling;
     const window = this.windowNow;
     this.corner("br", [
       this.method === "volume_rendered" ? this.#shiftText() : t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }),
       refining ? t("viewer.refining") : "",
-      this.quality(this.exactness),
+      this.quality(this.exactness, sampling && sampling !== "draft" ? `· ${t(`sampling.${sampling}`)}` : ""),
     ]);
   }
 

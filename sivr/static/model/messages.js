@@ -165,6 +165,8 @@ export const catalogue = {
   "retry": { en: "Try again", hr: "Pokušaj ponovno" },
   "role.administrator": { en: "Administrator", hr: "Administrator" },
   "role.physician": { en: "Physician", hr: "Liječnik" },
+  "sampling.converged": { en: "converged", hr: "dorađeno" },
+  "sampling.full": { en: "full quality", hr: "puna kvaliteta" },
   "save": { en: "Save", hr: "Spremi" },
   "saved": { en: "Saved.", hr: "Spremljeno." },
   "series": { en: "Series", hr: "Serije" },

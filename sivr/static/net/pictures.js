@@ -12,6 +12,7 @@ import { session } from "./session.js";
  * @typedef {object} Picture
  * @property {ImageBitmap} bitmap
  * @property {string} quality as the server says: lossless, "lossy q85", preview
+ * @property {"" | "draft" | "full" | "converged"} sampling how closely the server sampled a volume
  * @property {boolean} complete
  * @property {number} bytes over the wire
  * @property {string[]} warnings sentences on what is missing in it or was done otherwise than asked
@@ -42,6 +43,11 @@ export const line = {
   /** Bytes a picture may have so that ten arrive in a second. */
   get budget_bytes() {
     return this.goodput_bytes_s / 10;
+  },
+
+  /** True where something nobody has asked for may be fetched without keeping the line from what comes next. @param {number} bytes */
+  spares(bytes) {
+    return bytes < this.goodput_bytes_s * 3;
   },
 };
 
@@ -113,6 +119,7 @@ export async function picture(node, path, how = {}) {
     /** @type {Picture} */
     const made = {
       bitmap, quality: response.headers.get("Sivr-Quality") ?? "", complete, bytes: blob.size,
+      sampling: /** @type {Picture["sampling"]} */ (response.headers.get("Sivr-Sampling") ?? ""),
       warnings: warningsOf(response.headers.get("Warning") ?? ""),
     };
     if (keep && complete) cache.put(key, made, bitmap.width * bitmap.height * 4);
