@@ -84,6 +84,11 @@ class PlaneView(msgspec.Struct, frozen=True):
     invert: bool = False
 
 
+PARTS = ("queue", "load", "decode", "render", "encode")
+"""Where the time of a picture goes: waiting for a thread or worker, waiting for data, reading and decoding
+what this picture alone needs, drawing, encoding."""
+
+
 class Picture(msgspec.Struct, frozen=True):
     """An encoded picture, ready to be sent."""
 
@@ -95,7 +100,7 @@ class Picture(msgspec.Struct, frozen=True):
     complete: bool
     """False when slices were still missing or a coarse volume was shown: do not cache, ask again."""
     timing_ms: dict[str, float] = {}
-    """For Server-Timing: queue, load, decode, render, encode."""
+    """For Server-Timing: ``PARTS``, and under other names what is contained in them."""
     quality: int | None = None
     """1..100 of a lossy picture."""
     sampling: Sampling | None = None

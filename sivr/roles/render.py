@@ -81,6 +81,7 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
                 graphics=Graphics(settings.gl_platform, settings.gl_device, settings.texture_budget_mb),
                 max_pixels=settings.limits.picture_pixels,
                 overviews=Overviews(ingest.derived, settings.storage.derived_mb * MEGABYTE),
+                workload=ingest.workload,
             )
         )
         yield render_app(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,6 +12,9 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import msgspec
+
+from sivr.model.importance import Importance
+from sivr.services.turns import Turns
 
 T = TypeVar("T")
 
@@ -27,7 +30,8 @@ class Unit(msgspec.Struct, Generic[T], frozen=True, eq=False):
 
 
 class DecodePool:
-    """A bounded number of threads, fed by urgent calls first and by ``background`` when there are none.
+    """A bounded number of threads, fed by urgent calls first, the most important before the others, and by
+    ``background`` when there are none.
 
     ``background`` is asked on the event loop for the next units (at most so many) and answers with an empty
     list when there is nothing to do; ``wake`` makes the pool ask again. ``work`` must not raise.
@@ -37,7 +41,9 @@ class DecodePool:
         self._threads = threads
         self._free = threads
         self._background = background
-        self._urgent: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._urgent: Turns[tuple[Callable[[], Any], asyncio.Future[Any]]] = Turns()
+        self.done: Counter[Importance] = Counter()
+        """Frames and slices made since the beginning, by class."""
         self._unit_s = BATCH_S
         self._executor: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -51,32 +57,42 @@ class DecodePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         executor, self._executor = self._executor, None
-        for _, future in self._urgent:
+        for _, future in self._urgent.clear():
             future.cancel()
-        self._urgent.clear()
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
 
-    @property
-    def waiting(self) -> int:
-        """Urgent calls not yet begun."""
-        return len(self._urgent)
+    def waiting(self) -> dict[Importance, int]:
+        """Urgent calls not yet begun, by class."""
+        return {importance: self._urgent.waiting(importance) for importance in Importance}
 
-    def urgent(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Run ``work`` as soon as a thread is free; canceling the future before takes it off the queue."""
+    def urgent(
+        self, work: Callable[[], T], importance: Importance = Importance.REFINEMENT, user: str = ""
+    ) -> asyncio.Future[T]:
+        """Run ``work`` as soon as a thread is free: the more important first, users in turn. Canceling the
+        future before takes it off the queue."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._urgent.append((work, future))
+        item = (work, future)
+        self._urgent.put(item, importance, user)
+
+        def gone(done: asyncio.Future[T]) -> None:
+            if done.cancelled():
+                self._urgent.remove(item, importance, user)
+            else:
+                self.done[importance] += 1
+
+        future.add_done_callback(gone)
         self.wake()
         return future
 
     def wake(self) -> None:
         """Give free threads something to do."""
         while self._free and self._executor is not None:
-            while self._urgent and self._urgent[0][1].cancelled():
-                self._urgent.popleft()
             if self._urgent:
-                work, future = self._urgent.popleft()
-                self._submit([Unit(work, partial(_resolve, future))], future)
+                work, future = self._urgent.take()
+                # Canceled, but its callback has not been called yet.
+                if not future.cancelled():
+                    self._submit([Unit(work, partial(_resolve, future))], future)
                 continue
             units = self._background(max(1, min(MAX_BATCH, int(BATCH_S / self._unit_s))))
             if not units:
@@ -115,6 +131,7 @@ class DecodePool:
     ) -> None:
         self._free += 1
         if future is None:
+            self.done[Importance.PREFETCH] += len(results)
             self._unit_s = 0.8 * self._unit_s + 0.2 * max(1e-5, spent / len(units))
         for unit, result in zip(units, results, strict=False):
             unit.done(result)

@@ -24,6 +24,7 @@ from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
 from sivr.services.slice_processes import SliceProcesses
 from sivr.services.volumes import VolumeService
+from sivr.services.workload import Workload
 from sivr.store.blobs import Blobs
 
 log = logging.getLogger("sivr.imaging")
@@ -103,6 +104,7 @@ async def open_imaging(
     graphics: Graphics = _ANY_GRAPHICS,
     max_pixels: int = 16_777_216,
     overviews: Overviews | None = None,
+    workload: Workload | None = None,
 ) -> AsyncIterator[Imaging]:
     """Open a node's imaging; ``memory_mb`` is shared evenly by decoded pixels and the workers' textures."""
     cores = os.cpu_count() or 1
@@ -144,7 +146,9 @@ async def open_imaging(
             )
         )
         pictures = await stack.enter_async_context(
-            PictureService(loader, threads=cores, max_pixels=max_pixels, processes=processes)
+            PictureService(
+                loader, threads=cores, max_pixels=max_pixels, processes=processes, workload=workload
+            )
         )
         volumes = VolumeService(loader, farm, pictures, max_pixels=max_pixels)
         yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm)

@@ -15,6 +15,7 @@ from sivr.dicom.read import read_header
 from sivr.errors import Invalid, SivrError
 from sivr.model.ingest import Message
 from sivr.model.studies import InstanceHeader
+from sivr.services.workload import Workload
 from sivr.store.blobs import Blobs
 from sivr.store.index import Index
 from sivr.store.queue import Queue
@@ -25,12 +26,22 @@ BATCH = 16
 LEASE_S = 60.0
 IDLE_S = 1.0
 GATHER_S = 0.1
+YIELD_S = 0.05
+"""How long each object waits for people who move views: indexing goes on, at 20 objects a second at least."""
 
 
 class Indexer:
     """One worker; several may run, in this process and in others on the same database."""
 
-    def __init__(self, queue: Queue, index: Index, blobs: Blobs, indexed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        index: Index,
+        blobs: Blobs,
+        indexed: Callable[[str], None],
+        workload: Workload | None = None,
+    ) -> None:
+        self._workload = workload or Workload()
         self._queue = queue
         self._index = index
         self._blobs = blobs
@@ -44,7 +55,12 @@ class Indexer:
             return 0
         try:
             async with self._holding(taken):
-                read = [(one, header) for one in taken if (header := await self._header(one)) is not None]
+                read = []
+                for one in taken:
+                    await self._workload.calm(YIELD_S)
+                    if (header := await self._header(one)) is not None:
+                        read.append((one, header))
+                await self._workload.calm(YIELD_S)
             await self._write(read)
         except asyncio.CancelledError:
             # Those that were written meanwhile are gone, and not given back.

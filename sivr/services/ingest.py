@@ -17,6 +17,7 @@ from sivr.services.judging import Judge
 from sivr.services.outbox import Institution, OutboxSender, stay_present
 from sivr.services.sweeping import Sweeper
 from sivr.services.uploads import UploadLimits, UploadService
+from sivr.services.workload import Workload
 from sivr.store.blobs import Blobs, no_keys
 from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.database import Database
@@ -43,6 +44,8 @@ class Ingest(msgspec.Struct, frozen=True):
     uploads: UploadService
     sessions: BrowserSessionRows
     limits: UploadLimits
+    workload: Workload
+    """What pictures are being made; indexing gives way to those somebody moves."""
 
     async def storage_health(self) -> str:
         """Empty when objects can be stored, else why not."""
@@ -98,7 +101,8 @@ async def open_ingest(
         def indexed(study_uid: str) -> None:
             tell.set()
 
-        indexers = [Indexer(queue, index, blobs, indexed) for _ in wakes]
+        workload = Workload()
+        indexers = [Indexer(queue, index, blobs, indexed, workload) for _ in wakes]
         await stack.enter_async_context(running(indexers, wakes))
         sender = OutboxSender(outbox, index, institution, node_id)
         await stack.enter_async_context(_task(sender.run(tell)))
@@ -116,6 +120,7 @@ async def open_ingest(
             uploads=service,
             sessions=BrowserSessionRows(database, cookie_session),
             limits=limits,
+            workload=workload,
         )
 
 

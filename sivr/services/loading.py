@@ -22,6 +22,7 @@ import numpy as np
 
 from sivr.errors import Invalid, NotFound, SivrError, Unavailable
 from sivr.gl.source import VolumeSource
+from sivr.model.importance import Importance
 from sivr.services.decoding import DecodePool, Unit
 from sivr.services.frame_reading import Found, FrameReader, Unread
 from sivr.services.open_series import Array, OpenSeries, Progress, State
@@ -112,6 +113,16 @@ class SeriesLoader:
         """Decoded pixels held at present."""
         return self._memory.used_bytes
 
+    @property
+    def budget_bytes(self) -> int:
+        """Decoded pixels that may be held."""
+        return self._memory.budget_bytes
+
+    @property
+    def pool(self) -> DecodePool:
+        """Where frames are decoded."""
+        return self._pool
+
     async def open(self, study_uid: str, series_uid: str) -> OpenSeries:
         """The series, its order and its volume; shared by everybody who asks. Raises NotFound."""
         key = (study_uid, series_uid)
@@ -163,11 +174,21 @@ class SeriesLoader:
         self._close_idle_records()
         return series
 
-    async def frame(self, series: OpenSeries, position: int, *, prefetch: bool = True) -> Array:
+    async def frame(
+        self,
+        series: OpenSeries,
+        position: int,
+        *,
+        prefetch: bool = True,
+        importance: Importance = Importance.REFINEMENT,
+        user: str = "",
+        timing_ms: dict[str, float] | None = None,
+    ) -> Array:
         """The decoded stored values of a frame in reading order: (rows, columns) or (rows, columns, 3).
 
         ``prefetch`` says that somebody is reading this series, so that the rest is loaded too. Raises Invalid
-        with the reason when this frame is broken; the others are not concerned.
+        with the reason when this frame is broken; the others are not concerned. Waiting for a thread and
+        decoding are noted in ``timing_ms`` as queue and decode.
         """
         if not 0 <= position < series.total:
             raise NotFound("There is no such frame in this series.")
@@ -181,7 +202,7 @@ class SeriesLoader:
             raise Invalid(series.errors[position])
         values = self._memory.frame(series, position)
         if values is None:
-            values = await self._wait_for(series, position)
+            values = await self._wait_for(series, position, importance, user, timing_ms)
         if prefetch:
             self._volumes.load_soon(series)
             self._pool.wake()
@@ -205,7 +226,9 @@ class SeriesLoader:
                 return None
             if not stored.header.frames[frame - 1].parts:
                 return None
-            values = await self._pool.urgent(partial(self._reader.read_frame, stored, frame - 1))
+            values = await self._pool.urgent(
+                partial(self._reader.read_frame, stored, frame - 1), Importance.INTERACTION
+            )
         finally:
             self._glanced.discard(key)
         if isinstance(values, str):
@@ -262,11 +285,25 @@ class SeriesLoader:
 
     # What somebody waits for
 
-    async def _wait_for(self, series: OpenSeries, position: int) -> Array:
-        future = series.in_flight.get(position) or self._decode_urgently(series, position)
+    async def _wait_for(
+        self,
+        series: OpenSeries,
+        position: int,
+        importance: Importance,
+        user: str,
+        timing_ms: dict[str, float] | None,
+    ) -> Array:
+        started = time.perf_counter()
+        future = series.in_flight.get(position) or self._decode_urgently(series, position, importance, user)
         series.waiters[position] = series.waiters.get(position, 0) + 1
         try:
-            return await asyncio.shield(future)
+            values = await asyncio.shield(future)
+            if timing_ms is not None and position in series.decode_s:
+                # Where others asked before, part of the waiting and reading was over when this began.
+                total = time.perf_counter() - started
+                decode = min(total, series.decode_s[position])
+                timing_ms["decode"], timing_ms["queue"] = decode * 1000, (total - decode) * 1000
+            return values
         except asyncio.CancelledError:
             work = series.urgent.get(position)
             if series.waiters[position] == 1 and work is not None:
@@ -279,10 +316,20 @@ class SeriesLoader:
             series.waiters[position] -= 1
             if not series.waiters[position]:
                 del series.waiters[position]
+                series.decode_s.pop(position, None)
 
-    def _decode_urgently(self, series: OpenSeries, position: int) -> asyncio.Future[Array]:
+    def _decode_urgently(
+        self, series: OpenSeries, position: int, importance: Importance, user: str
+    ) -> asyncio.Future[Array]:
         future = _promise(series, position)
-        work = self._pool.urgent(partial(self._reader.read, series, position))
+
+        def read() -> Found:
+            begun = time.perf_counter()
+            found = self._reader.read(series, position)
+            series.decode_s[position] = time.perf_counter() - begun
+            return found
+
+        work = self._pool.urgent(read, importance, user)
         if series.together(position) == (position,):
             series.urgent[position] = work
         work.add_done_callback(lambda done: self._deliver_urgent(series, position, future, done))
@@ -338,15 +385,17 @@ class SeriesLoader:
     # What nobody waits for yet
 
     def _background(self, most: int) -> list[Unit[Any]]:
-        """The next pieces of loading work, all of one series; series take turns."""
+        """The next pieces of loading work, all of one series: where somebody waits for a volume first, then
+        what nobody has asked for yet. Series take turns."""
         now = time.monotonic()
         everyone = (*self._series.values(), *self._volumes.retired)
         active = [one for one in everyone if one.uses or (one.asked and now - one.asked < ACTIVE_S)]
-        for offset in range(len(active)):
-            units = self._units(active[(self._turn + offset) % len(active)], most)
-            if units:
-                self._turn += offset + 1
-                return units
+        for group in ([one for one in active if one.uses], [one for one in active if not one.uses]):
+            for offset in range(len(group)):
+                units = self._units(group[(self._turn + offset) % len(group)], most)
+                if units:
+                    self._turn += offset + 1
+                    return units
         return []
 
     def _units(self, series: OpenSeries, most: int) -> list[Unit[Any]]:

@@ -89,6 +89,8 @@ class OpenSeries:
         """Where fetching ahead stands: the center, and the distance from it that is done."""
         self.in_flight: dict[int, asyncio.Future[Array]] = {}
         self.urgent: dict[int, asyncio.Future[Any]] = {}
+        self.decode_s: dict[int, float] = {}
+        """How long frames took that somebody waits for."""
         self.waiters: dict[int, int] = {}
         self.slices_in_flight: set[int] = set()
         self.errors: dict[int, str] = {}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from types import TracebackType
 from typing import TypeVar
@@ -15,17 +13,20 @@ from typing import TypeVar
 import msgspec
 
 from sivr import codec
-from sivr.errors import Exhausted, Invalid, NotFound, TooLarge
+from sivr.errors import Invalid, NotFound, TooLarge
+from sivr.model.importance import Importance
 from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
-from sivr.model.rendering import Picture, Viewport
+from sivr.model.rendering import PARTS, Picture, Viewport
 from sivr.services import slices
 from sivr.services.annotations import burned_in, technique
 from sivr.services.contents import default_window_of, first_renderable
 from sivr.services.loading import SeriesLoader
 from sivr.services.newest import Newest
 from sivr.services.open_series import Array, OpenSeries
+from sivr.services.picture_threads import PictureThreads
 from sivr.services.slice_processes import SliceProcesses
+from sivr.services.workload import Workload
 from sivr.store.index import StoredInstance
 
 T = TypeVar("T")
@@ -48,38 +49,31 @@ class PictureService:
         threads: int = 2,
         max_pixels: int = 16_777_216,
         processes: SliceProcesses | None = None,
+        workload: Workload | None = None,
     ) -> None:
+        self.workload = workload or Workload()
         self._loader = loader
         self._processes = processes
         self._max_pixels = max_pixels
-        self._threads = threads
-        self._executor: ThreadPoolExecutor | None = None
-        self._waiting = 0
+        self.threads = PictureThreads(threads, QUEUE_LIMIT)
         self._newest = Newest()
         self._thumbnails: OrderedDict[str, Picture] = OrderedDict()
         self._thumbnail_bytes = 0
 
     async def __aenter__(self) -> PictureService:
-        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="picture")
+        await self.threads.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
+        await self.threads.__aexit__(kind, error, trace)
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
+    async def in_thread(
+        self, work: Callable[[], T], importance: Importance = Importance.REFINEMENT, user: str = ""
+    ) -> T:
         """Run CPU work in one of the picture threads; raises Exhausted when too much is waiting."""
-        assert self._executor is not None
-        if self._waiting >= QUEUE_LIMIT:
-            raise Exhausted("The server is busy; please ask again.", {"retry_after_s": 1})
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        finally:
-            self._waiting -= 1
+        return await self.threads.run(work, importance, user)
 
     def frame_tag(self, series: OpenSeries, position: int, given: Parameters, media_type: str) -> str:
         """The ETag of a picture: the same for the same pixels, known before anything is decoded."""
@@ -112,10 +106,12 @@ class PictureService:
         if given.window is None and not _says_how(stored, number):
             return None
         self._check_size(stored, given.viewport)
-        load_ms = (time.perf_counter() - started) * 1000
-        picture = await self.in_thread(
-            partial(self._make, stored, number, values, given.window, given, media_type, (), load_ms)
+        timing = dict.fromkeys(PARTS, 0.0)
+        timing["load"] = (time.perf_counter() - started) * 1000
+        work = partial(
+            self._make, stored, number, values, given.window, given, media_type, (), timing, started
         )
+        picture = await self.in_thread(work, Importance.INTERACTION)
         return picture, _frame_tag(stored, number, "", given, media_type)
 
     async def frame(
@@ -124,7 +120,11 @@ class PictureService:
         """A picture of one frame (PS3.18 8.3.5.1); raises what goes wrong with this frame alone."""
         self._check_size(series.header_of(position)[0], given.viewport)
         key = (session, given.view) if given.view else None
-        return await self._newest.run(key, lambda: self._frame(series, position, given, media_type))
+        importance = Importance.INTERACTION if given.view or given.draft else Importance.REFINEMENT
+        with self.workload.of(importance):
+            return await self._newest.run(
+                key, lambda: self._frame(series, position, given, media_type, importance, session)
+            )
 
     def _check_size(self, stored: StoredInstance, viewport: Viewport | None) -> None:
         form = stored.header.pixel_format
@@ -136,9 +136,20 @@ class PictureService:
                 {"max_pixels": self._max_pixels},
             )
 
-    async def _frame(self, series: OpenSeries, position: int, given: Parameters, media_type: str) -> Picture:
+    async def _frame(
+        self,
+        series: OpenSeries,
+        position: int,
+        given: Parameters,
+        media_type: str,
+        importance: Importance,
+        user: str,
+    ) -> Picture:
         started = time.perf_counter()
-        values = await self._loader.frame(series, position)
+        timing = dict.fromkeys(PARTS, 0.0)
+        values = await self._loader.frame(
+            series, position, importance=importance, user=user, timing_ms=timing
+        )
         stored, number = series.header_of(position)
         window = given.window or await self._window(series, position)
         lines: tuple[str, ...] = ()
@@ -146,7 +157,8 @@ class PictureService:
             own = stored.header.frames[number].display.windows
             used = window or (own[0] if own else None)
             lines = technique(stored.header, position + 1, series.total, used)
-        load_ms = (time.perf_counter() - started) * 1000
+        asked = time.perf_counter()
+        timing["load"] = (asked - started) * 1000 - timing["queue"] - timing["decode"]
         if self._processes is not None and not lines:
             k = series.slice_of_frame.get(position, -1)
             segment = series.segment
@@ -156,13 +168,13 @@ class PictureService:
                 stored.header, number, values, segment, k, window, given, media_type
             )
             if made is not None:
+                timing["queue"] += made.timing_ms.pop("queue", 0.0)
                 return _picture(
                     made.body, made.width, made.height, made.color, given, media_type,
-                    {"load": load_ms, **made.timing_ms},
+                    timing | made.timing_ms,
                 )  # fmt: skip
-        return await self.in_thread(
-            partial(self._make, stored, number, values, window, given, media_type, lines, load_ms)
-        )
+        work = partial(self._make, stored, number, values, window, given, media_type, lines, timing, asked)
+        return await self.in_thread(work, importance, user)
 
     def _make(
         self,
@@ -173,7 +185,8 @@ class PictureService:
         given: Parameters,
         media_type: str,
         lines: Sequence[str],
-        load_ms: float,
+        timing: dict[str, float],
+        asked: float,
     ) -> Picture:
         """Decoded values to an encoded picture, in a thread."""
         begun = time.perf_counter()
@@ -184,11 +197,9 @@ class PictureService:
         rendered = time.perf_counter()
         body = codec.encode(pixels, media_type, given.quality)
         encoded = time.perf_counter()
-        timing = {
-            "load": load_ms,
-            "render": (rendered - begun) * 1000,
-            "encode": (encoded - rendered) * 1000,
-        }
+        timing["queue"] += (begun - asked) * 1000
+        timing["render"] = (rendered - begun) * 1000
+        timing["encode"] = (encoded - rendered) * 1000
         height, width = pixels.shape[:2]
         return _picture(body, width, height, pixels.ndim == 3, given, media_type, timing)
 
@@ -215,17 +226,28 @@ class PictureService:
             self._thumbnails.move_to_end(key)
             return found
         stored, number = series.header_of(position)
-        values = await self._loader.frame(series, position, prefetch=False)
+        started = time.perf_counter()
+        timing = dict.fromkeys(PARTS, 0.0)
+        values = await self._loader.frame(series, position, prefetch=False, timing_ms=timing)
         window = await self._window(series, position)
+        asked = time.perf_counter()
+        timing["load"] = (asked - started) * 1000 - timing["queue"] - timing["decode"]
 
         def make() -> Picture:
+            begun = time.perf_counter()
             pixels = slices.shown(stored.header, number, values, window, invert=False)
             pixels = slices.in_viewport(pixels, viewport)
+            rendered = time.perf_counter()
             body = codec.encode(pixels, media_type, given.quality or THUMBNAIL_QUALITY)
-            return Picture(body, media_type, pixels.shape[1], pixels.shape[0], lossless=False, complete=True)
+            timing["queue"] += (begun - asked) * 1000
+            timing["render"] = (rendered - begun) * 1000
+            timing["encode"] = (time.perf_counter() - rendered) * 1000
+            height, width = pixels.shape[:2]
+            return Picture(body, media_type, width, height, lossless=False, complete=True, timing_ms=timing)
 
         picture = await self.in_thread(make)
-        self._keep_thumbnail(key, picture)
+        # Who gets it the next time waits for none of this.
+        self._keep_thumbnail(key, msgspec.structs.replace(picture, timing_ms={}))
         return picture
 
     def thumbnail_tag(

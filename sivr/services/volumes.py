@@ -20,6 +20,7 @@ from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
 from sivr.model.rendering import (
+    PARTS,
     Method,
     Picture,
     PlaneView,
@@ -193,20 +194,28 @@ class VolumeService:
         interactive = (bool(given.view) or given.draft) and given.refine == 1
         key = f"{session}/{given.view}" if given.view else None
         importance = Importance.INTERACTION if given.draft else Importance.REFINEMENT
-        async with self._loader.volume(series, coarse=interactive) as source:
-            loaded = time.perf_counter()
-            rendered = _of_all(await render(source, key, importance), source)
-        done = time.perf_counter()
+        timing = dict.fromkeys(PARTS, 0.0)
+        with self._pictures.workload.of(importance):
+            async with self._loader.volume(series, coarse=interactive) as source:
+                loaded = time.perf_counter()
+                rendered = _of_all(await render(source, key, importance), source)
+            done = time.perf_counter()
 
-        def encode() -> bytes:
-            pixels = np.bitwise_not(rendered.pixels) if invert else rendered.pixels
-            return codec.encode(pixels, media_type, given.quality)
+            def encode() -> bytes:
+                begun = time.perf_counter()
+                pixels = np.bitwise_not(rendered.pixels) if invert else rendered.pixels
+                body = codec.encode(pixels, media_type, given.quality)
+                timing["queue"] += (begun - done) * 1000
+                timing["encode"] = (time.perf_counter() - begun) * 1000
+                return body
 
-        body = await self._pictures.in_thread(encode)
+            body = await self._pictures.in_thread(encode, importance, session)
         color = rendered.pixels.ndim == 3
-        timing = {"load": (loaded - started) * 1000, "render": (done - loaded) * 1000}
-        timing |= {f"gl-{name}": spent for name, spent in rendered.timing_ms.items()}
-        timing["encode"] = (time.perf_counter() - done) * 1000
+        waited = rendered.timing_ms.get("queue", 0.0)
+        timing["queue"] += waited
+        timing["load"] = (loaded - started) * 1000
+        timing["render"] = (done - loaded) * 1000 - waited
+        timing |= {f"gl-{name}": spent for name, spent in rendered.timing_ms.items() if name not in PARTS}
         return Picture(
             body=body,
             media_type=media_type,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sivr.model.importance import Importance
 from sivr.services.decoding import DecodePool, Unit
 
 
@@ -45,6 +46,30 @@ async def test_canceled_urgent_work_never_begins() -> None:
         await first
         await third
     assert done == [3]
+
+
+async def test_the_more_important_first_and_users_in_turn() -> None:
+    done: list[str] = []
+    gate = threading.Event()
+    async with DecodePool(1, lambda most: []) as pool:
+        first = pool.urgent(gate.wait)
+        asked = [
+            pool.urgent(lambda name=f"{user}{number}": done.append(name), importance, user)
+            for number, (importance, user) in enumerate(
+                [
+                    (Importance.PREFETCH, "ana"),
+                    (Importance.REFINEMENT, "ana"),
+                    (Importance.REFINEMENT, "ana"),
+                    (Importance.REFINEMENT, "ivo"),
+                    (Importance.INTERACTION, "eva"),
+                ]
+            )
+        ]
+        assert pool.waiting()[Importance.REFINEMENT] == 3
+        gate.set()
+        await asyncio.gather(first, *asked)
+        assert pool.done[Importance.REFINEMENT] == 4
+    assert done == ["eva4", "ana1", "ivo3", "ana2", "ana0"]
 
 
 async def test_an_error_reaches_who_waits_and_the_pool_goes_on() -> None:

@@ -16,9 +16,11 @@ import sqlalchemy as sa
 
 from sivr.dicom.read import read_header
 from sivr.errors import NotFound, Unavailable
+from sivr.model.importance import Importance
 from sivr.model.ingest import Object, Upload
 from sivr.services import indexing
 from sivr.services.indexing import Indexer, running
+from sivr.services.workload import Workload
 from sivr.store.audit import By
 from sivr.store.schema.columns import Instant
 from sivr.store.schema.render import message
@@ -50,6 +52,32 @@ async def accept(store: Store, files: list[Path]) -> list[Object]:
 def worker(store: Store, seen: Callable[[str], None] = lambda study_uid: None) -> Indexer:
     """A worker on the store."""
     return Indexer(store.queue, store.index, store.blobs, seen)
+
+
+async def test_indexing_gives_way_to_people_who_move_views(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await accept(store, phantom(tmp_path, 3))
+    workload = Workload()
+    one = Indexer(store.queue, store.index, store.blobs, lambda study_uid: None, workload)
+    monkeypatch.setattr(indexing, "YIELD_S", 3600.0)
+    with workload.of(Importance.INTERACTION):
+        task = asyncio.create_task(one.once())
+        while (await store.queue.state()).leased == 0:
+            await asyncio.sleep(0.01)
+        assert not task.done()
+    assert await task == 3
+
+
+async def test_indexing_does_not_starve(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await accept(store, phantom(tmp_path, 3))
+    workload = Workload()
+    one = Indexer(store.queue, store.index, store.blobs, lambda study_uid: None, workload)
+    monkeypatch.setattr(indexing, "YIELD_S", 0.001)
+    with workload.of(Importance.INTERACTION):
+        assert await one.once() == 3
 
 
 async def test_a_batch(store: Store, tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 
+import msgspec
 from aiohttp import web
 from yarl import URL
 
 from sivr.api.node_sessions import grants_of
 from sivr.api.routing import actor
 from sivr.errors import Invalid
+from sivr.model.format_choice import LINE_BYTES_S, Kind, choose_format
 from sivr.model.parameters import (
+    FRAME_MEDIA_TYPES,
     LOSSY,
     REMEMBERED_LENGTH,
     Parameters,
@@ -19,12 +22,14 @@ from sivr.model.parameters import (
     choose_media_type,
     read,
 )
-from sivr.model.rendering import Picture
+from sivr.model.rendering import PARTS, Picture
 from sivr.services.imaging import Imaging
 from sivr.services.permission import check_view
 
 IMAGING = web.AppKey("sivr.imaging", Imaging)
 
+VARY = "Accept, Downlink"
+"""Request headers that decide between formats."""
 CACHE_CONTROL = "private, max-age=300"
 """Pictures may be shown again for five minutes without asking; shared caches keep nothing."""
 MAX_UID_LENGTH = 96
@@ -82,6 +87,31 @@ def media_type(request: web.Request, given: Parameters, offered: Sequence[str]) 
     return choose_media_type(given.accept, accept_header(request), tuple(offered))
 
 
+def format_of(request: web.Request, given: Parameters, kind: Kind) -> tuple[str, Parameters]:
+    """The type to answer with, and the parameters with the quality it is written with; raises NotAcceptable.
+
+    A caller that accepts several types and names no quality gets the one that arrives first on its line, which
+    browsers may tell (the client hint Downlink, in Mbit/s).
+    """
+    if given.quality is not None:
+        return media_type(request, given, FRAME_MEDIA_TYPES), given
+    try:
+        line_bytes_s = float(request.headers["Downlink"]) * 1e6 / 8
+    except (KeyError, ValueError):
+        line_bytes_s = LINE_BYTES_S
+    if not 0 < line_bytes_s < float("inf"):
+        line_bytes_s = LINE_BYTES_S
+    chosen, quality = _format(given.accept, accept_header(request), kind, given.draft, line_bytes_s)
+    return chosen, given if quality is None else msgspec.structs.replace(given, quality=quality)
+
+
+@lru_cache(maxsize=256)
+def _format(
+    accept: tuple[str, ...], header: str, kind: Kind, draft: bool, line_bytes_s: float
+) -> tuple[str, int | None]:
+    return choose_format(accept, header, kind=kind, draft=draft, bytes_per_s=line_bytes_s)
+
+
 def accept_header(request: web.Request) -> str:
     """All Accept headers of the request as one."""
     given = request.headers.getall("Accept", ())
@@ -94,7 +124,7 @@ def not_modified(request: web.Request, tag: str) -> web.Response | None:
     if not any(one.value in (tag, "*") for one in known):
         return None
     return web.Response(
-        status=304, headers={"ETag": f'"{tag}"', "Cache-Control": CACHE_CONTROL, "Vary": "Accept"}
+        status=304, headers={"ETag": f'"{tag}"', "Cache-Control": CACHE_CONTROL, "Vary": VARY}
     )
 
 
@@ -109,21 +139,27 @@ def picture_response(
     headers = {
         "Sivr-Quality": quality_of(picture, given),
         "Sivr-Complete": "yes" if picture.complete else "no",
-        "Vary": "Accept",
+        "Vary": VARY,
         "Cache-Control": CACHE_CONTROL if keeps else "no-store",
     }
     if picture.sampling is not None:
         headers["Sivr-Sampling"] = picture.sampling
     if keeps:
         headers["ETag"] = f'"{tag}"'
-    if picture.timing_ms:
-        headers["Server-Timing"] = ", ".join(
-            f"{name};dur={spent:.2f}" for name, spent in picture.timing_ms.items()
-        )
+    headers["Server-Timing"] = server_timing(picture)
     warnings = [*_warnings(given, annotations), *picture.warnings]
     if warnings:
         headers["Warning"] = ", ".join(f'299 sivr "{sentence}"' for sentence in warnings)
     return web.Response(body=picture.body, content_type=picture.media_type, headers=headers)
+
+
+def server_timing(picture: Picture) -> str:
+    """Where the time of a picture went, in milliseconds: ``PARTS``, then what is contained in them."""
+    timing = picture.timing_ms
+    told = [f"{name};dur={timing.get(name, 0.0):.2f}" for name in PARTS]
+    if len(timing) > len(PARTS):
+        told += [f"{name};dur={spent:.2f}" for name, spent in timing.items() if name not in PARTS]
+    return ", ".join(told)
 
 
 def quality_of(picture: Picture, given: Parameters) -> str:
@@ -151,7 +187,7 @@ async def multipart_response(
         headers={
             "Content-Type": f'multipart/related; type="{part_type}"; boundary={BOUNDARY}',
             "Cache-Control": "no-store",
-            "Vary": "Accept",
+            "Vary": VARY,
         }
     )
     first = await anext(parts, None)
@@ -160,7 +196,7 @@ async def multipart_response(
     while first is not None:
         location, picture = first
         head = f"--{BOUNDARY}\r\nContent-Type: {picture.media_type}\r\nContent-Location: {location}\r\n"
-        head += f"Content-Length: {len(picture.body)}\r\n\r\n"
+        head += f"Content-Length: {len(picture.body)}\r\nServer-Timing: {server_timing(picture)}\r\n\r\n"
         await response.write(head.encode() + picture.body + b"\r\n")
         first = await anext(parts, None)
     await response.write(f"--{BOUNDARY}--\r\n".encode())

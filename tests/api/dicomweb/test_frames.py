@@ -16,6 +16,7 @@ from sivr.dicom.pixels import decode_frames
 from sivr.dicom.presentation import default_window, render_reference
 from sivr.dicom.read import read_header
 from sivr.errors import Invalid
+from sivr.model.importance import Importance
 from sivr.model.pixels import Window
 from tests.api.dicomweb.node import Node, frame_path, instance_path, series_path
 
@@ -305,11 +306,11 @@ async def test_the_newest_request_of_a_view_wins(node: Node, tmp_path: Path) -> 
     await node.imaging.loader.open(stored[0].header.study_uid, stored[0].header.series_uid)
     gate = threading.Event()
     pictures = node.imaging.pictures
-    busy = [asyncio.create_task(pictures.in_thread(gate.wait)) for _ in range(pictures._threads)]
+    busy = [asyncio.create_task(pictures.in_thread(gate.wait)) for _ in range(pictures.threads.count)]
     old = asyncio.create_task(ana.get(f"{frame_path(stored[1])}?view=main"))
     other_view = asyncio.create_task(ana.get(f"{frame_path(stored[2])}?view=left"))
     other_user = asyncio.create_task(ivo.get(f"{frame_path(stored[3])}?view=main"))
-    while pictures._waiting < len(busy) + 3:
+    while pictures.threads.waiting()[Importance.INTERACTION] < 3:
         await asyncio.sleep(0.01)
     new = asyncio.create_task(ana.get(f"{frame_path(stored[4])}?view=main"))
     replaced = await old
