@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import msgspec
 from installation import Installation, Stored, heads, reader, store, view
-from measure import machine
+from measure import Row, machine, save, show
 from processes import cpu_s, machine_busy_s, pss_bytes, tree
 from reading import Answered, Log, Rotator, Scroller, percentile
 
@@ -298,6 +298,38 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
+def rows(report: Report) -> list[Row]:
+    """The targets as lines of the common table."""
+    who = f"{report.readers} scrolling, {report.rotators} volumes turning"
+    budget_mb = report.budget_mb * 1.048576
+    return [
+        Row(
+            f"{who}: p95 of a slice",
+            f"{report.slices.p95_ms:.0f} ms",
+            f"limit {TARGET_P95_MS:.0f} ms",
+            TARGET_P95_MS / max(report.slices.p95_ms, 1e-3),
+            1.0,
+            f"p50 {report.slices.p50_ms:.0f}, p99 {report.slices.p99_ms:.0f} ms; "
+            f"others {report.others_cpu:.1f} cores",
+        ),
+        Row(
+            f"{who}: longest time without a new slice",
+            f"{report.longest_gap_s:.1f} s",
+            f"limit {STARVED_GAP_S:.0f} s",
+            STARVED_GAP_S / max(report.longest_gap_s, 1e-3),
+            1.0,
+            f"worst reader's p95 {report.worst_user_p95_ms:.0f} ms; {report.failures} failures",
+        ),
+        Row(
+            f"{who}: memory of the node",
+            f"{report.node_pss_mb:.0f} MB",
+            f"the file's {budget_mb:.0f} MB",
+            budget_mb / max(report.node_pss_mb, 1e-3),
+            1.0,
+        ),
+    ]
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -321,10 +353,12 @@ def main() -> None:
                 run(system, studies, readers=given.readers, seconds=given.seconds, warm_s=given.warm)
             )
     print(table(report))
+    found = rows(report)
+    print("\n" + show(found))
     if given.json:
-        given.json.write_text(
-            json.dumps({"machine": machine(), "report": msgspec.to_builtins(report)}, indent=1) + "\n"
-        )
+        save(given.json, found)
+        body = json.loads(given.json.read_text()) | {"report": msgspec.to_builtins(report)}
+        given.json.write_text(json.dumps(body, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import sys
 import tempfile
@@ -34,14 +35,17 @@ from sivr.model.rendering import VolumeView
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import PictureService
+from sivr.services.slice_processes import SliceProcesses
 from tests.services.stored import Store, open_store, store_files
 
 TARGET = 1.8
 BUDGET = 2 << 30
 MR = Path(__file__).resolve().parents[2] / "shared" / "data" / "mr-head-jpeg-lossless"
 SERIES, SLICES = 2, 60
-PICTURES = 300
-VOLUMES = 12
+PICTURES = 400
+READERS = 8
+VOLUMES = 10
+NODE = f"scaling-{os.getpid()}"
 
 Work = Callable[[], Awaitable[None]]
 """What is timed."""
@@ -81,8 +85,9 @@ class Bench:
         found = {
             "volumes, worker processes of one core": self._volumes,
             "volumes, threads of one worker": self._rays,
+            "slices as PNG, processes": lambda n: self._slices(n, "image/png", processes=True),
+            "slices as JPEG, processes": lambda n: self._slices(n, "image/jpeg", processes=True),
             "slices as PNG, picture threads": lambda n: self._slices(n, "image/png"),
-            "slices as JPEG, picture threads": lambda n: self._slices(n, "image/jpeg"),
             "CT as stored, decode threads": lambda n: self._decoding(n, self._ct),
         }
         if self._mr:
@@ -93,7 +98,7 @@ class Bench:
         return SeriesLoader(
             self._store.index,
             self._store.blobs,
-            node_id=f"scaling-{os.getpid()}",
+            node_id=NODE,
             budget_bytes=BUDGET,
             threads=threads,
         )
@@ -109,21 +114,26 @@ class Bench:
         yield work
 
     @asynccontextmanager
-    async def _slices(self, threads: int, media_type: str) -> AsyncIterator[Work]:
+    async def _slices(self, workers: int, media_type: str, *, processes: bool = False) -> AsyncIterator[Work]:
         async with AsyncExitStack() as stack:
             loader = await stack.enter_async_context(self._loader(2))
-            pictures = await stack.enter_async_context(PictureService(loader, threads=threads))
+            prefix = f"sivr-{hashlib.sha256(NODE.encode()).hexdigest()[:10]}"
+            makers = SliceProcesses(prefix, workers if processes else 0, begin_after=0)
+            await stack.enter_async_context(makers)
+            pictures = await stack.enter_async_context(
+                PictureService(loader, threads=workers, processes=makers if processes else None)
+            )
             series = await loader.open(*self._ct[0])
             async with loader.volume(series, coarse=False):
                 pass
 
             async def ask(turn: int) -> None:
-                for n in range(turn, PICTURES, 4):
+                for n in range(turn, PICTURES, READERS):
                     given = Parameters(window=Window(40.0 + n % 7, 400.0))
                     await pictures.frame(series, n % series.total, given, media_type, session="")
 
             async def work() -> None:
-                await asyncio.gather(*map(ask, range(4)))
+                await asyncio.gather(*map(ask, range(READERS)))
 
             yield work
 

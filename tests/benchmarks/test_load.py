@@ -41,6 +41,8 @@ def test_readers_and_a_rotator_are_served_by_one_of_two_nodes(tmp_path: Path) ->
     assert all(one.count and one.kilobytes > 0 for one in report.kinds.values() if one.worst_ms)
     assert report.budget_mb == 256
     assert report.node_pss_mb > 50 and report.node_cpu > 0 and report.client_cpu > 0
+    lines = load.rows(report)
+    assert len(lines) == 3 and all(one.ratio > 0 for one in lines)
     text = load.table(report)
     assert "slice p95" in text and "starvation" in text
 
