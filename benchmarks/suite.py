@@ -23,7 +23,7 @@ from measure import Row, machine, save, show
 from sivr.cli.bench import plot
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("codecs.py", "volumes.py", "frames.py", "first_slice.py", "first_volume.py")
+PARTS = ("codecs.py", "volumes.py", "frames.py", "first_slice.py", "first_volume.py", "storage.py")
 
 
 def measure(parts: tuple[str, ...], quick: bool) -> tuple[dict[str, list[Row]], list[str]]:
