@@ -57,6 +57,8 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
     first_byte_ms: float = 0.0
     """From the asking until the head of the answer was there, a new connection included."""
+    connecting_ms: float = 0.0
+    """Of that, how long a new connection took (TCP and TLS); 0 where an open one was used."""
     whole_ms: float = 0.0
     """From the asking until the body's last byte was there."""
 
@@ -105,9 +107,16 @@ class Client:
             # Written in pieces, unlike bytes; and from its start again when the request is repeated.
             body = io.BytesIO(body)
         asked = time.perf_counter()
+        connecting: dict[str, float] = {}
         try:
             async with self._session.request(
-                method, url, data=body, headers=sent, params=params, allow_redirects=False
+                method,
+                url,
+                data=body,
+                headers=sent,
+                params=params,
+                allow_redirects=False,
+                trace_request_ctx=connecting,
             ) as answer:
                 content = bytearray()
                 first_byte_ms = (time.perf_counter() - asked) * 1000
@@ -116,7 +125,14 @@ class Client:
                     if len(content) > _MAX_ANSWER_BYTES:
                         raise Unavailable(f"The answer of {_host(url)} is too large.")
                 whole_ms = (time.perf_counter() - asked) * 1000
-                found = Answer(answer.status, answer.headers, bytes(content), first_byte_ms, whole_ms)
+                found = Answer(
+                    answer.status,
+                    answer.headers,
+                    bytes(content),
+                    first_byte_ms,
+                    connecting.get("took_ms", 0.0),
+                    whole_ms,
+                )
         except aiohttp.InvalidURL as error:
             raise Invalid(f"{url.partition('?')[0]} is not an address.") from error
         except aiohttp.ClientConnectorCertificateError as error:
@@ -149,6 +165,22 @@ def _error(url: str, answer: Answer) -> SivrError:
     return _KINDS.get(answer.status, errors.Unavailable)(detail, details)
 
 
+def _connection_times() -> aiohttp.TraceConfig:
+    """Writes into a request's context how long its new connection took."""
+
+    async def begun(session: aiohttp.ClientSession, trace: Any, _: object) -> None:
+        trace.trace_request_ctx["began"] = time.perf_counter()
+
+    async def done(session: aiohttp.ClientSession, trace: Any, _: object) -> None:
+        times = trace.trace_request_ctx
+        times["took_ms"] = (time.perf_counter() - times["began"]) * 1000
+
+    found = aiohttp.TraceConfig()
+    found.on_connection_create_start.append(begun)
+    found.on_connection_create_end.append(done)
+    return found
+
+
 @asynccontextmanager
 async def open_client(ca: Path | None = None, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Client]:
     """A client that verifies servers by this authority, or by the system's list."""
@@ -158,6 +190,7 @@ async def open_client(ca: Path | None = None, timeout_s: float = TIMEOUT_S) -> A
         timeout=timeout,
         # Hosts that are plain addresses get their cookies too.
         cookie_jar=aiohttp.CookieJar(unsafe=True),
+        trace_configs=[_connection_times()],
     ) as session:
         yield Client(session)
 

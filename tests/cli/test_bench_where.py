@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sivr.cli.bench import visit, where
-from sivr.cli.bench.crowd import Measured, measured
+from sivr.cli.bench.crowd import Measured, Trips, measured
 from sivr.cli.bench.line import Profile, open_line
 from sivr.cli.bench.physician import SPLIT, Shown
 from tests.flows.system import System
@@ -107,8 +107,8 @@ def pictures(count: int, queue_ms: float, render_ms: float) -> list[Shown]:
 
 
 def test_the_sentence_names_what_grew_with_figures() -> None:
-    first = measured("1", pictures(10, 0.0, 10.0), 1.0)
-    last = measured("14", pictures(100, 122.0, 88.0), 1.0)
+    first = measured("1", pictures(10, 0.0, 10.0), Trips(1.0))
+    last = measured("14", pictures(100, 122.0, 88.0), Trips(1.0))
     found = where.growth(first, last)
     assert (found.part, round(found.share, 2)) == ("queue", 0.61)
     said = where.sentence(14, last, found, 150.0, "")
@@ -121,15 +121,25 @@ def test_the_sentence_names_what_grew_with_figures() -> None:
     )
 
 
+def test_the_line_is_told_as_it_was_when_a_picture_was_asked_for() -> None:
+    trips = Trips()
+    assert (trips.at(5.0), trips.mean()) == (0.0, 0.0)
+    for at, trip_ms in ((1.0, 10.0), (2.0, 20.0), (3.0, 600.0)):
+        trips.note(at, trip_ms)
+    assert [trips.at(when) for when in (0.0, 1.0, 1.5, 2.5, 9.0)] == [10.0, 10.0, 20.0, 600.0, 600.0]
+    shown = [Shown(what="slice", whole_ms=700.0, first_byte_ms=700.0, asked_at=2.5)]
+    assert measured("1", shown, trips).parts_ms["network"] == 600.0
+
+
 def test_failures_are_told_and_nothing_is_divided_by_nothing() -> None:
-    slow = measured("1", pictures(4, 300.0, 0.0), 1.0)
+    slow = measured("1", pictures(4, 300.0, 0.0), Trips(1.0))
     found = where.growth(slow, slow)
     assert found.share == 0.0
     assert "it was as slow with one, and the time goes to waiting for a free" in where.sentence(
         1, slow, found, 150.0, ""
     )
     refused = [Shown(what="slice", whole_ms=1.0, failure="The server is busy.")] * 3
-    broken: Measured = measured("2", pictures(1, 0.0, 1.0) + refused, 1.0)
+    broken: Measured = measured("2", pictures(1, 0.0, 1.0) + refused, Trips(1.0))
     assert broken.failures == {"The server is busy.": 3}
     assert "and 3 of 4 fail" in where.sentence(2, broken, where.growth(slow, broken), 150.0, "")
 
@@ -153,7 +163,8 @@ def test_wrong_arguments_are_one_line(arguments: list[str], sentence: str) -> No
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_and_its_session(sivr_system: System) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_it_can_be_ended_at_any_time(sivr_system: System, told: signal.Signals) -> None:
     with subprocess.Popen(
         command(sivr_system, "--where", "--upload", "--quick", "--seconds", "30"),
         env=environment(sivr_system),
@@ -165,6 +176,6 @@ def test_ctrl_c_ends_it_and_its_session(sivr_system: System) -> None:
         for line in bench.stdout:
             if "CT series of" in line:
                 break
-        bench.send_signal(signal.SIGINT)
+        bench.send_signal(told)
         assert bench.wait(30) == 130
         assert bench.stderr.read() == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
     """Do it."""
     # Figures on standard output are for programs; what people read goes beside them.
     say = _said_aside if options.json == "-" else _said
+    # Who ends it from outside should find no more of it left than who presses Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.target is None:
         if options.where:
             raise Invalid("--where needs the URL of an installation.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -25,7 +26,7 @@ from sivr.cli.bench.visit import Opened
 
 TAIL = 0.25
 """The slowest part of the pictures: where users feel it, and where a 95th percentile comes from."""
-_WATCHED_S = 0.2
+_WATCHED_S = 0.1
 """How often the line is looked at while pictures come."""
 
 
@@ -51,7 +52,32 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Sentences to how often."""
 
 
-def measured(name: str, shown: list[Shown], trip_ms: float) -> Measured:
+class Trips:
+    """What the line's round trip was, and when."""
+
+    def __init__(self, constant_ms: float | None = None) -> None:
+        self._times: list[float] = []
+        self._ms: list[float] = []
+        if constant_ms is not None:
+            self.note(0.0, constant_ms)
+
+    def note(self, at: float, trip_ms: float) -> None:
+        """One more, at ``time.perf_counter``."""
+        self._times.append(at)
+        self._ms.append(trip_ms)
+
+    def at(self, when: float) -> float:
+        """The first one that began then or later, else the last; 0 where there is none."""
+        if not self._ms:
+            return 0.0
+        return self._ms[min(bisect_left(self._times, when), len(self._ms) - 1)]
+
+    def mean(self) -> float:
+        """Of all of them."""
+        return sum(self._ms) / max(1, len(self._ms))
+
+
+def measured(name: str, shown: list[Shown], trips: Trips) -> Measured:
     """The figures of these pictures."""
     arrived = sorted(
         (one for one in shown if not one.skipped and not one.failure), key=lambda one: one.whole_ms
@@ -64,20 +90,20 @@ def measured(name: str, shown: list[Shown], trip_ms: float) -> Measured:
     slowest = arrived[int(len(arrived) * (1 - TAIL)) :]
     return Measured(
         name=name,
-        round_trip_ms=trip_ms,
+        round_trip_ms=trips.mean(),
         count=len(arrived),
         median_ms=percentile(times, 0.5),
         p95_ms=percentile(times, 0.95),
         size_bytes=sum(one.size_bytes for one in arrived) / max(1, len(arrived)),
-        parts_ms=_means(arrived, trip_ms),
-        tail_ms=_means(slowest, trip_ms),
+        parts_ms=_means(arrived, trips),
+        tail_ms=_means(slowest, trips),
         skipped=sum(one.skipped for one in shown),
         failures=failures,
     )
 
 
-def _means(shown: list[Shown], trip_ms: float) -> dict[str, float]:
-    splits = [split(one, trip_ms) for one in shown]
+def _means(shown: list[Shown], trips: Trips) -> dict[str, float]:
+    splits = [split(one, trips.at(one.asked_at)) for one in shown]
     return {name: sum(one[name] for one in splits) / max(1, len(splits)) for name in SPLIT}
 
 
@@ -167,20 +193,21 @@ class Crowd:
 
     async def _measured(self, name: str, *works: Coroutine[Any, Any, None]) -> Measured:
         self._noted.clear()
-        trips: list[float] = []
+        trips = Trips()
         watching = asyncio.create_task(self._watch_line(trips))
         try:
             await asyncio.gather(*works)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        return measured(name, list(self._noted), sum(trips) / max(1, len(trips)))
+        return measured(name, list(self._noted), trips)
 
-    async def _watch_line(self, trips: list[float]) -> None:
+    async def _watch_line(self, trips: Trips) -> None:
         while True:
             # A line that breaks off shows in the pictures.
+            begun = time.perf_counter()
             with contextlib.suppress(OSError):
-                trips.append(await self._trip())
+                trips.note(begun, await self._trip())
             await asyncio.sleep(_WATCHED_S)
 
     @staticmethod

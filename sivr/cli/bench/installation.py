@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sivr.cli.bench import report
-from sivr.cli.bench.crowd import Crowd, Measured, measured
+from sivr.cli.bench.crowd import Crowd, Measured, Trips, measured
 from sivr.cli.bench.physician import SPLIT, Physician, Shown, round_trip_ms
 from sivr.cli.bench.visit import Opened
 from sivr.errors import Unavailable
@@ -34,6 +34,7 @@ async def measure(
 ) -> dict[str, Any]:
     """Measure it and say it; the result as JSON takes it. Nothing but GETs once sessions are open."""
     trip = await line_of(place.node_url)
+    trips = Trips(trip)
     found: list[Measured] = []
     study, series = place.study_uid, place.series
     frames = len(series["frames"])
@@ -42,14 +43,14 @@ async def measure(
         before, total = await reader.loaded(study, series["series_uid"])
         state = "cold" if before == 0 else f"{before} of {total} slices in memory already"
         first = await reader.slice(study, series, frames // 2)
-        found.append(measured(f"first slice ({state})", [first], trip))
+        found.append(measured(f"first slice ({state})", [first], trips))
         if series["volume"] is not None:
             started = time.perf_counter()
             whole = await reader.volume(study, series, 0.0)
-            found.append(measured("first volume, whole series loaded", [whole], trip))
+            found.append(measured("first volume, whole series loaded", [whole], trips))
             say(f"loaded {total} slices in {time.perf_counter() - started:.1f} s")
         for name, work in _works(reader, place, frames):
-            found.append(measured(name, [await work(number) for number in range(_count(name, quick))], trip))
+            found.append(measured(name, [await work(number) for number in range(_count(name, quick))], trips))
         counts = sorted({1, *(2**n for n in range(1, clients.bit_length()) if 2**n < clients), clients})
         for count in counts:
             name = f"{count} scrolling at {PER_S:g}/s"

@@ -89,6 +89,7 @@ class Line:
             # Nobody waits for this task: what it was told by canceling it, it has done.
             pass
         finally:
+            writer.close()
             await _end(writer)
             self._tasks.discard(task)
 
@@ -103,6 +104,8 @@ class Line:
         finally:
             for way in ways:
                 way.cancel()
+            # Before anything is waited for: this task may be canceled a second time.
+            far_writer.close()
             await asyncio.gather(*ways, return_exceptions=True)
             await _end(far_writer)
 

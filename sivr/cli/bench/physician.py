@@ -40,8 +40,12 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """slice, volume or plane."""
     whole_ms: float
     """From when it was due until its last byte was there."""
+    asked_at: float = 0.0
+    """When it was due, on the clock of ``time.perf_counter``."""
     first_byte_ms: float = 0.0
     """From the asking until the head of the answer was there."""
+    connecting_ms: float = 0.0
+    """Of that, a new connection."""
     body_ms: float = 0.0
     parts: Mapping[str, float] = {}
     """Milliseconds that the server tells (Server-Timing), by name."""
@@ -74,7 +78,7 @@ def split(shown: Shown, round_trip_ms: float) -> dict[str, float]:
     """A picture's whole time by part, see ``SPLIT``; the parts sum up to the whole."""
     told = {name: shown.parts.get(name, 0.0) for name in PARTS}
     asked_ms = min(shown.whole_ms, shown.first_byte_ms + shown.body_ms)
-    network = min(asked_ms, min(round_trip_ms, shown.first_byte_ms) + shown.body_ms)
+    network = min(asked_ms, min(round_trip_ms + shown.connecting_ms, shown.first_byte_ms) + shown.body_ms)
     rest = asked_ms - network - sum(told.values())
     if rest < 0:
         # Parts may overlap: what is told cannot be more than what was waited.
@@ -222,12 +226,18 @@ class Physician:
             waited = (time.perf_counter() - due) * 1000
             replaced = isinstance(error, Conflict) and "view" in params
             return Shown(
-                what=what, whole_ms=waited, failure="" if replaced else error.message, skipped=replaced
+                what=what,
+                whole_ms=waited,
+                asked_at=due,
+                failure="" if replaced else error.message,
+                skipped=replaced,
             )
         return Shown(
             what=what,
             whole_ms=(time.perf_counter() - due) * 1000,
+            asked_at=due,
             first_byte_ms=answer.first_byte_ms,
+            connecting_ms=answer.connecting_ms,
             body_ms=answer.whole_ms - answer.first_byte_ms,
             parts=server_timing(answer.headers.get("Server-Timing", "")),
             size_bytes=len(answer.body),
