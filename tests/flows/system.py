@@ -73,10 +73,15 @@ class System:
         self.add_user(*ADMINISTRATOR, "Ada Administrator", "administrator")
         for login, password in PHYSICIANS:
             self.add_user(login, password, f"Dr. {login.title()}", "physician")
-        for role in ROLES:
-            self.start(role)
-        for role in ROLES:
-            self.wait_ready(role)
+        try:
+            for role in ROLES:
+                self.start(role)
+            for role in ROLES:
+                self.wait_ready(role)
+        except BaseException:
+            # __exit__ is not called where __enter__ fails.
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
