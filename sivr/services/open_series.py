@@ -69,7 +69,10 @@ class OpenSeries:
         """The voxels in memory, or means of them where all do not fit."""
         self.overview: Segment | None = None
         """Few voxels of the whole volume, made at an earlier time, for the first picture."""
+        self.overview_task: asyncio.Task[None] | None = None
         self.overview_tried = False
+        self.overview_kept = False
+        """Whether there is one on disk, or soon will be."""
         self.segment_task: asyncio.Task[None] | None = None
         self.no_segment = ""
         """Why there is no segment although there is a volume."""

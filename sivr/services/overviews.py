@@ -43,9 +43,11 @@ class Overviews:
             with self._derived.open(series.study_uid, _name(series, segment.factors)) as file:
                 voxels = segment.voxels
                 if file.size != voxels.nbytes:
-                    return False
+                    raise NotFound("The overview is of another size.")
                 file.read_into(0, voxels.data.cast("B"))
         except NotFound:
+            # Not there, or damaged: then it is made again when all voxels are.
+            self._derived.remove(series.study_uid, _name(series, segment.factors))
             return False
         except SivrError as error:
             log.info("no overview", extra={"series": series.series_uid, "reason": error.message})
@@ -63,7 +65,9 @@ class Overviews:
             return False
 
     def keep(self, series: OpenSeries, voxels: Array, factors: Shape) -> None:
-        """Make and keep the overview of all voxels of a series; what goes wrong is logged."""
+        """Make and keep the overview of all voxels of a series unless there is one; faults are logged."""
+        if self.exists(series, factors):
+            return
         scale = series.scale
         assert scale is not None
         means = overview_of(voxels, factors, scale.padding_value)

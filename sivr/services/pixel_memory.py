@@ -159,9 +159,10 @@ class PixelMemory:
     def close_overview(self, series: OpenSeries) -> None:
         """Give the overview of a series back, if it has one."""
         overview, series.overview = series.overview, None
+        if overview is None:
+            return
         series.overview_tried = False
-        if overview is not None:
-            self._give_back(series, overview)
+        self._give_back(series, overview)
         if series.segment is None:
             self._with_segment.pop(id(series), None)
 

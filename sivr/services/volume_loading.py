@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,7 +51,6 @@ class VolumeLoader:
         self._frame = frame
         self._overviews = overviews
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._kept: set[str] = set()
         self.retired: list[OpenSeries] = []
         """Series whose stored state has changed, of which pictures are still being made."""
 
@@ -159,13 +158,11 @@ class VolumeLoader:
         return series.uses == 1 and series.segment_task is None and machine >= size
 
     def _start_allocation(self, series: OpenSeries, idle_s: float, *, reduce: bool) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(self._allocate(series, idle_s, reduce))
+        task = self._go_on(self._allocate(series, idle_s, reduce))
         series.segment_task = task
-        self._tasks.add(task)
 
         def ended(one: asyncio.Task[None]) -> None:
             series.segment_task = None
-            self._tasks.discard(one)
             self._wake()
 
         task.add_done_callback(ended)
@@ -238,46 +235,49 @@ class VolumeLoader:
         segment = series.segment
         if segment is not None and np.count_nonzero(segment.ready) >= OVERVIEW_UNTIL * segment.shape[0]:
             return None
-        if series.overview is None and not series.overview_tried and self._overviews is not None:
+        if not series.overview_tried and self._overviews is not None:
+            # Panes ask for several pictures at once: all of them wait for the one overview.
             series.overview_tried = True
-            try:
-                await self._load_overview(series, self._overviews)
-            except SivrError as error:
-                log.info("no overview", extra={"series": series.series_uid, "reason": error.message})
+            series.overview_task = self._go_on(self._load_overview(series, self._overviews))
+        if series.overview_task is not None:
+            await asyncio.shield(series.overview_task)
         overview = series.overview
         return overview if overview is not None and overview.ready.all() else None
 
     async def _load_overview(self, series: OpenSeries, overviews: Overviews) -> None:
-        grid, scale = series.stack.volume, series.scale
-        factors = factors_of(series)
+        grid, scale, factors = series.stack.volume, series.scale, factors_of(series)
         if grid is None or scale is None or factors is None:
             return
         if not await asyncio.to_thread(overviews.exists, series, factors):
             return
         shape = reduced_shape(grid.shape, factors)
-        overview = await self._memory.new_overview(series, shape, scale.dtype, scale.padding_value, factors)
-        if overview is None:
-            return
-        loaded = False
         try:
-            loaded = await asyncio.to_thread(overviews.load, series, overview)
-        finally:
-            if loaded:
-                self._kept.add(series.key)
-            elif series.overview is overview:
-                self._memory.close_overview(series)
-                series.overview_tried = True
+            found = await self._memory.new_overview(series, shape, scale.dtype, scale.padding_value, factors)
+        except SivrError as error:
+            log.info("no overview", extra={"series": series.series_uid, "reason": error.message})
+            return
+        if found is None:
+            return
+        series.overview_kept = await asyncio.to_thread(overviews.load, series, found)
+        if series.overview is found and (not series.overview_kept or (series.retired and not series.uses)):
+            self._memory.close_overview(series)
+            series.overview_tried = True
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do this whoever waits for it, until it is done or the node stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _whole(self, series: OpenSeries, segment: Segment) -> None:
         """All slices are there: an overview is of no more use, but for the next time."""
         if series.overview is not None and series.uses == 1:
             self._memory.close_overview(series)
-        if self._overviews is None or segment.reduced or series.errors or series.key in self._kept:
+        if self._overviews is None or segment.reduced or series.errors or series.overview_kept:
             return
-        self._kept.add(series.key)
-        task = asyncio.get_running_loop().create_task(self._keep(series, segment, self._overviews))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        series.overview_kept = True
+        self._go_on(self._keep(series, segment, self._overviews))
 
     async def _keep(self, series: OpenSeries, segment: Segment, overviews: Overviews) -> None:
         await asyncio.sleep(KEEP_AFTER_S)

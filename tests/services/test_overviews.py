@@ -102,6 +102,27 @@ async def test_the_first_volume_after_a_restart_is_the_overview(
         assert not (FOLDER / source.shm_name).exists()
 
 
+async def test_several_panes_are_shown_from_one_overview(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "letter", SHAPE))
+    derived = derived_in(tmp_path)
+    await made(store, stored, derived, tmp_path)
+    async with node(store, derived) as found:
+        series = await opened(found, stored)
+
+        async def pane() -> tuple[bool, str]:
+            async with found.volume(series, coarse=True) as source:
+                return source.preliminary, source.shm_name
+
+        first = asyncio.create_task(pane())
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(pane()) for _ in range(3)]
+        await asyncio.sleep(0)
+        # The one who began it goes away; nobody else is concerned.
+        first.cancel()
+        seen = await asyncio.gather(*others)
+        assert {preliminary for preliminary, _ in seen} == {True} and len({name for _, name in seen}) == 1
+
+
 async def test_nobody_who_waits_for_the_whole_gets_an_overview(store: Store, tmp_path: Path) -> None:
     stored = await store_files(store, write_phantom(tmp_path / "in", "letter", SHAPE))
     derived = derived_in(tmp_path)
