@@ -46,7 +46,7 @@ def write_page(folder: Path, records: Sequence[Record], result: Mapping[str, Any
 def _page(records: Sequence[Record], result: Mapping[str, Any]) -> str:
     return f"""# The paper's tables, measured here
 
-By `sivr bench paper` on {result["date"]}, {result["machine"]}; load at the end {result["load"]}.
+By `sivr bench paper` on {result["date"]}, {result["machine"]}.{_busy(result["load"])}
 
 ## Table 1: size of a picture
 
@@ -70,6 +70,13 @@ By `sivr bench paper` on {result["date"]}, {result["machine"]}; load at the end 
 
 {chr(10).join(f"- {note}" for note in NOTES)}
 """
+
+
+def _busy(load: float) -> str:
+    """What else the machine did; nothing to be said of an idle one."""
+    if load < 1.5:
+        return ""
+    return f" The machine had other work too (load {load:g}): alone, times are shorter."
 
 
 def _labels(records: Sequence[Record]) -> tuple[str, ...]:
@@ -109,9 +116,9 @@ def _load(records: Sequence[Record]) -> str:
 
 def _times(records: Sequence[Record]) -> str:
     panels = []
-    for kind in _KINDS:
-        having = [one for one in records if kind in one.sizes_bytes]
-        for line in LINES:
+    for line in LINES:
+        for kind in _KINDS:
+            having = [one for one in records if kind in one.sizes_bytes]
             panels.append(
                 plot.Panel(
                     title=f"{'Slice' if kind == '2D' else 'Volume'}, "
@@ -124,7 +131,7 @@ def _times(records: Sequence[Record]) -> str:
                     log=True,
                 )
             )
-    return plot.bars("Time of a picture, from the asking to the last byte (logarithmic)", _SHOWN, panels, 3)
+    return plot.bars("Time of a picture, from the asking to the last byte (logarithmic)", _SHOWN, panels, 2)
 
 
 def _time(record: Record, kind: Kind, line: str, name: str) -> float | None:

@@ -30,8 +30,8 @@ _MARGIN = 16
 _AXIS = 52
 """Room for the numbers at the left of a panel."""
 _PANEL_HEIGHT = 190
-_LEAST_FOR_LABEL = 15
-"""Width of a bar that can carry its number."""
+_DIGIT = 5.6
+"""Width of a digit of a bar's number."""
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +169,9 @@ def _panel(panel: Panel, left: float, top: float, width: float, scale: _Scale) -
         parts.append(_text(x0 - 6, y + 4, f"{mark:,.10g}", "s", "end"))
     group = (left + width - x0) / max(1, len(panel.labels))
     bar = group * 0.84 / max(1, len(panel.values))
+    known = [value for line in panel.values for value in line if value is not None and value > 0]
+    # All bars carry their numbers or none does.
+    numbered = all(len(_number(value)) * _DIGIT <= bar + 1 for value in known)
     for place, label in enumerate(panel.labels):
         parts.append(_text(x0 + (place + 0.5) * group, y1 + 16, label, "s", "middle"))
         for number, line in enumerate(panel.values):
@@ -181,7 +184,7 @@ def _panel(panel: Panel, left: float, top: float, width: float, scale: _Scale) -
                 f'<rect class="c{number % 4}" x="{x:.1f}" y="{y:.1f}" width="{bar * 0.92:.1f}" '
                 f'height="{y1 - y:.1f}" rx="1.5"/>'
             )
-            if bar >= _LEAST_FOR_LABEL:
+            if numbered:
                 parts.append(_text(x + bar * 0.46, y - 3, _number(value), "n", "middle"))
     parts.append(f'<line class="x" x1="{x0:.1f}" x2="{left + width:.1f}" y1="{y1:.1f}" y2="{y1:.1f}"/>')
     return parts
