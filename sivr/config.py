@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -207,11 +208,21 @@ class Roles(Settings, frozen=True, kw_only=True):
     render: Render | None = None
 
 
+class Metrics(Settings, frozen=True, kw_only=True):
+    """Who may read ``/metrics`` of the roles here; without it nobody may. What is given must be met."""
+
+    token_file: str | None = None
+    """A file with a token of at least 16 characters that Prometheus sends as ``Authorization: Bearer``."""
+    addresses: tuple[str, ...] = ()
+    """Addresses or networks that may ask, for example 10.1.2.3 or 10.1.0.0/16."""
+
+
 class Config(Settings, frozen=True, kw_only=True):
     """One host's file."""
 
     roles: Roles
     log: Log = Log()
+    metrics: Metrics | None = None
 
 
 def role_names(config: Config) -> tuple[RoleName, ...]:
@@ -276,7 +287,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-_PATH_FIELDS = {"certificate", "key", "signing_key", "master_key", "data", "ca"}
+_PATH_FIELDS = {"certificate", "key", "signing_key", "master_key", "data", "ca", "token_file"}
 
 
 def _absolute(value: Any, folder: Path) -> Any:
@@ -320,7 +331,26 @@ def _faults(config: Config) -> Iterator[str]:
             yield from _api_faults(here, role)
     if config.roles.render:
         yield from _device_faults(config.roles.render)
+    if config.metrics:
+        yield from _metrics_faults(config.metrics)
     yield from _trust_faults(config)
+
+
+def _metrics_faults(metrics: Metrics) -> Iterator[str]:
+    if metrics.token_file is None and not metrics.addresses:
+        yield "metrics: give a token_file, addresses or both; without this key nobody may read the figures."
+    if metrics.token_file is not None:
+        path = Path(metrics.token_file)
+        yield from _file_faults("metrics.token_file", metrics.token_file)
+        if path.is_file():
+            token = path.read_bytes().strip()
+            if len(token) < 16 or not token.isascii() or not token.decode("ascii").isprintable():
+                yield "metrics.token_file: the token must be one line of at least 16 ASCII characters."
+    for index, address in enumerate(metrics.addresses):
+        try:
+            ip_network(address)
+        except ValueError as error:
+            yield f"metrics.addresses[{index}]: {error}."
 
 
 def _device_faults(render: Render) -> Iterator[str]:

@@ -33,6 +33,7 @@ def example(tmp_path: Path) -> Path:
     for name in ("county", "general", "node-1"):
         SigningKey.generate().save(tmp_path / "keys" / f"{name}.key")
     MasterKeys.generate().save(tmp_path / "keys" / "node-1.master")
+    (tmp_path / "keys" / "metrics.token").write_text("0123456789abcdef0123456789abcdef\n")
     return tmp_path / "example.yaml"
 
 
@@ -162,3 +163,22 @@ def test_empty_and_missing_files(tmp_path: Path) -> None:
         config.parse("", tmp_path)
     with pytest.raises(Invalid, match="roles: name at least one"):
         config.parse("roles: {}", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "sentence"),
+    [
+        ({}, "metrics: give a token_file, addresses or both"),
+        ({"addresses": ["10.1.2.3/8"]}, "metrics.addresses[0]: 10.1.2.3/8 has host bits set."),
+        ({"addresses": ["here"]}, "metrics.addresses[0]:"),
+        ({"token_file": "nowhere"}, "metrics.token_file: there is no file"),
+        ({"token_file": "short"}, "metrics.token_file: the token must be one line of at least 16"),
+        ({"token": "x" * 20}, "metrics.token: there is no such key."),
+    ],
+)
+def test_who_may_read_metrics(example: Path, metrics: dict[str, Any], sentence: str) -> None:
+    tree = yaml.safe_load(example.read_text())
+    (example.parent / "short").write_text("secret\n")
+    with pytest.raises(Invalid) as refused:
+        config.parse(yaml.safe_dump(tree | {"metrics": metrics}), example.parent)
+    assert sentence in refused.value.message

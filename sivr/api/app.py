@@ -18,6 +18,8 @@ from multidict import istr
 
 from sivr import __version__
 from sivr.api.bodies import REQUEST_TIMEOUT_S
+from sivr.api.metrics import METRICS, PICTURE, Metrics
+from sivr.api.metrics import routes as metrics_routes
 from sivr.api.openapi import document
 from sivr.api.problems import PROBLEM_JSON, problem, problem_for
 from sivr.api.routing import ACTOR, REQUEST_ID, Route, Routes, json_response, wrap
@@ -121,6 +123,14 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
             response.headers["Sivr-Request-Id"] = request_id
         return response
     finally:
+        seconds = time.perf_counter() - started
+        route = _route_of(request)
+        figures = request.app[METRICS]
+        figures.request(request.method, route.path if route is not None else "unknown", status, seconds)
+        if status == 200 and request.method == "GET":
+            picture = response.get(PICTURE)
+            if picture is not None:
+                figures.picture(picture)
         log.info(
             "request",
             extra={
@@ -129,7 +139,7 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
                 # Only the path: query strings may hold more than a log should keep.
                 "path": request.path,
                 "status": status,
-                "ms": round((time.perf_counter() - started) * 1000, 1),
+                "ms": round(seconds * 1000, 1),
                 "actor": getattr(request.get(ACTOR), "id", ""),
                 "peer": request.remote or "",
             },
@@ -264,12 +274,13 @@ def build_app(
     async def openapi(request: web.Request) -> web.Response:
         return json_response(document(f"SIVR {role}", __version__, declared))
 
-    declared.extend([*own, *routes])
+    declared.extend([*own, *metrics_routes, *routes])
     app = web.Application(
         middlewares=[_outermost, _cors(frozenset(web_origins)), _problems, _authentication(authenticate)],
         client_max_size=body_limit_bytes,
     )
     app[ROUTES] = tuple(declared)
+    app[METRICS] = Metrics(role)
     app[REQUEST_TIMEOUT_S] = request_timeout_s
     for route in declared:
         handler = wrap(route)

@@ -11,6 +11,8 @@ from sivr.api import contents, node_sessions, presets, queue, uploads
 from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.dicomweb import answers, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
+from sivr.api.metrics import METRICS
+from sivr.api.metrics_of_node import figures_of_imaging, figures_of_ingest
 from sivr.crypto import PublicKey, Verifier
 from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.imaging import Imaging
@@ -52,6 +54,8 @@ def render_app(ingest: Ingest, imaging: Imaging, tokens: Verifier, settings: Nod
         request_timeout_s=settings.request_timeout_s,
     )
     app[HEALTH_DETAILS] = imaging.told
+    app[METRICS].add(figures_of_imaging(imaging))
+    app[METRICS].add(figures_of_ingest(ingest))
     app[INGEST] = ingest
     app[BASE_URL] = settings.url
     app[IDLE_S] = settings.upload_idle_s

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from sivr.model.importance import Importance
 from sivr.model.pixels import Window
 
 Method = Literal["volume_rendered", "maximum_ip", "minimum_ip", "average_ip"]
@@ -101,6 +102,8 @@ class Picture(msgspec.Struct, frozen=True):
     """False when slices were still missing or a coarse volume was shown: do not cache, ask again."""
     timing_ms: dict[str, float] = {}
     """For Server-Timing: ``PARTS``, and under other names what is contained in them."""
+    kind: Literal["frame", "thumbnail", "volume", "plane"] = "frame"
+    importance: Importance = Importance.REFINEMENT
     quality: int | None = None
     """1..100 of a lossy picture."""
     sampling: Sampling | None = None

@@ -7,13 +7,15 @@ import importlib
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from sivr.api.app import HEALTH_NOTE
-from sivr.config import Config, Role
+from sivr.api.metrics import METRICS_ACCESS, MetricsAccess
+from sivr.config import Config, Metrics, Role
 from sivr.edge.certificates import watch_certificate
 from sivr.edge.listener import listen_https, listen_redirect, tls_context
 from sivr.edge.mount import mount
@@ -29,6 +31,7 @@ _OPENING_ORDER = ("toplevel", "institution", "render", "web")
 async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]:
     """Run these roles of the file; inside the context they answer."""
     wanted = set(names)
+    access = _metrics_access(config.metrics)
     async with AsyncExitStack() as stack:
         addresses: dict[tuple[str, int], dict[str, web.Application]] = {}
         settings_at: dict[tuple[str, int], list[Role]] = {}
@@ -52,12 +55,20 @@ async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]
             note = await stack.enter_async_context(watch_certificate(Path(files.certificate)))
             for app in apps.values():
                 app[HEALTH_NOTE] = note
+                app[METRICS_ACCESS] = access
             await stack.enter_async_context(listen_https(mount(apps), *address, tls))
             redirects = {one.listen.redirect_http_port: urlsplit(one.url).netloc for one in sharing}
             for port, netloc in redirects.items():
                 if port is not None:
                     await stack.enter_async_context(listen_redirect(address[0], port, f"https://{netloc}"))
         yield
+
+
+def _metrics_access(settings: Metrics | None) -> MetricsAccess:
+    if settings is None:
+        return MetricsAccess()
+    token = Path(settings.token_file).read_text(encoding="ascii").strip() if settings.token_file else ""
+    return MetricsAccess(token, tuple(ip_network(one) for one in settings.addresses))
 
 
 async def run_host(config: Config, names: Iterable[str], stop: asyncio.Event) -> None:

@@ -120,7 +120,7 @@ class PictureService:
         """A picture of one frame (PS3.18 8.3.5.1); raises what goes wrong with this frame alone."""
         self._check_size(series.header_of(position)[0], given.viewport)
         key = (session, given.view) if given.view else None
-        importance = Importance.INTERACTION if given.view or given.draft else Importance.REFINEMENT
+        importance = importance_of(given)
         with self.workload.of(importance):
             return await self._newest.run(
                 key, lambda: self._frame(series, position, given, media_type, importance, session)
@@ -243,7 +243,10 @@ class PictureService:
             timing["render"] = (rendered - begun) * 1000
             timing["encode"] = (time.perf_counter() - rendered) * 1000
             height, width = pixels.shape[:2]
-            return Picture(body, media_type, width, height, lossless=False, complete=True, timing_ms=timing)
+            return Picture(
+                body, media_type, width, height, lossless=False, complete=True, timing_ms=timing,
+                kind="thumbnail",
+            )  # fmt: skip
 
         picture = await self.in_thread(make)
         # Who gets it the next time waits for none of this.
@@ -285,7 +288,13 @@ def _picture(
         complete=True,
         quality=given.quality or codec.JPEG_QUALITY,
         timing_ms=timing_ms,
+        importance=importance_of(given),
     )
+
+
+def importance_of(given: Parameters) -> Importance:
+    """Who names a view or asks for a draft scrolls."""
+    return Importance.INTERACTION if given.view or given.draft else Importance.REFINEMENT
 
 
 def _says_how(stored: StoredInstance, number: int) -> bool:

@@ -63,6 +63,9 @@ class UploadService:
         self._stopping = False
         self._owners: dict[str, str] = {}
         self._receptions: dict[tuple[str, str], _Reception] = {}
+        self.files: Counter[str] = Counter()
+        """Files concluded since the beginning, by result."""
+        self.received_bytes = 0
 
     async def create(self, new: NewUpload, actor: Actor, grants: Iterable[Grant], address: str) -> str:
         """Open an upload for a patient's record; raises Forbidden without a good store grant for it."""
@@ -141,6 +144,8 @@ class UploadService:
                 self._leave(key, mine)
             else:
                 mine.judging.add_done_callback(lambda task: self._leave(key, mine))
+        self.files[result.status] += 1
+        self.received_bytes += digest.size_bytes
         log.info(
             "file",
             extra={"upload": upload_id, "file": file_id, "status": result.status, "bytes": digest.size_bytes},

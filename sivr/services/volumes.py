@@ -168,7 +168,7 @@ class VolumeService:
                 ]
             )
 
-        return await self._picture(series, given, media_type, session, render, invert)
+        return await self._picture(series, given, media_type, session, render, invert, view)
 
     async def plane(self, series: OpenSeries, given: Parameters, media_type: str, *, session: str) -> Picture:
         """A picture of a plane through the volume."""
@@ -177,7 +177,7 @@ class VolumeService:
         async def render(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
             return await self._farm.plane(source, view, view_key=key, importance=importance, user=session)
 
-        return await self._picture(series, given, media_type, session, render, invert=False)
+        return await self._picture(series, given, media_type, session, render, False, view)
 
     async def _picture(
         self,
@@ -187,6 +187,7 @@ class VolumeService:
         session: str,
         render: Callable[[VolumeSource, str | None, Importance], Awaitable[Rendered]],
         invert: bool,
+        view: VolumeView | PlaneView,
     ) -> Picture:
         started = time.perf_counter()
         # A viewer names its view or asks for a draft, and asks again when told that slices were missing.
@@ -229,6 +230,8 @@ class VolumeService:
             complete=rendered.complete,
             sampling=_sampling(given, rendered),
             timing_ms=timing,
+            kind="volume" if isinstance(view, VolumeView) else "plane",
+            importance=importance,
             quality=given.quality or codec.JPEG_QUALITY,
             warnings=(*_broken(series), *_reduced(rendered)),
             # Where all voxels may fit another time, the same request may get another picture.

@@ -13,12 +13,12 @@ from tests.flows.system import System
 NODES_ONLY = ("POST /notices", "POST /notices/presence")
 """No person may ask these; nodes show tokens of their own."""
 PUBLIC = {
-    "web": {"GET /health", "GET /openapi.json", "GET /config.json", "GET /{name}"},
+    "web": {"GET /health", "GET /metrics", "GET /openapi.json", "GET /config.json", "GET /{name}"},
     "toplevel": {
-        "GET /health", "GET /openapi.json", "POST /session", "POST /session/renew", "DELETE /session",
+        "GET /health", "GET /metrics", "GET /openapi.json", "POST /session", "POST /session/renew", "DELETE /session",
     },
-    "institution": {"GET /health", "GET /openapi.json", *NODES_ONLY},
-    "render": {"GET /health", "GET /openapi.json"},
+    "institution": {"GET /health", "GET /metrics", "GET /openapi.json", *NODES_ONLY},
+    "render": {"GET /health", "GET /metrics", "GET /openapi.json"},
 }  # fmt: skip
 
 
@@ -48,6 +48,8 @@ async def test_strangers_are_refused(sivr_system: System, role: str) -> None:
             for headers in ({}, {"Authorization": "Bearer forged.token.here"}):
                 async with session.request(method, base + path, data=b"{}", headers=headers) as answer:
                     assert answer.status == 401, f"{method} {path} believes anybody"
+        async with session.get(base + "/metrics") as answer:
+            assert answer.status == 401, "figures are off by default"
         assert asked or role == "web"
 
 

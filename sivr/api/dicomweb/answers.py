@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
+from sivr.api.metrics import METRICS, PICTURE
 from sivr.api.node_sessions import grants_of
 from sivr.api.routing import actor
 from sivr.errors import Invalid
@@ -90,8 +91,8 @@ def media_type(request: web.Request, given: Parameters, offered: Sequence[str]) 
 def format_of(request: web.Request, given: Parameters, kind: Kind) -> tuple[str, Parameters]:
     """The type to answer with, and the parameters with the quality it is written with; raises NotAcceptable.
 
-    A caller that accepts several types and names no quality gets the one that arrives first on its line, which
-    browsers may tell (the client hint Downlink, in Mbit/s).
+    A caller that accepts several types and names no quality gets the one that arrives first on its line,
+    of which browsers may tell (the client hint Downlink, in Mbit/s).
     """
     if given.quality is not None:
         return media_type(request, given, FRAME_MEDIA_TYPES), given
@@ -150,7 +151,9 @@ def picture_response(
     warnings = [*_warnings(given, annotations), *picture.warnings]
     if warnings:
         headers["Warning"] = ", ".join(f'299 sivr "{sentence}"' for sentence in warnings)
-    return web.Response(body=picture.body, content_type=picture.media_type, headers=headers)
+    response = web.Response(body=picture.body, content_type=picture.media_type, headers=headers)
+    response[PICTURE] = picture
+    return response
 
 
 def server_timing(picture: Picture) -> str:
@@ -195,6 +198,7 @@ async def multipart_response(
     await response.prepare(request)
     while first is not None:
         location, picture = first
+        request.app[METRICS].picture(picture)
         head = f"--{BOUNDARY}\r\nContent-Type: {picture.media_type}\r\nContent-Location: {location}\r\n"
         head += f"Content-Length: {len(picture.body)}\r\nServer-Timing: {server_timing(picture)}\r\n\r\n"
         await response.write(head.encode() + picture.body + b"\r\n")

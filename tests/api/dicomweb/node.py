@@ -73,8 +73,11 @@ class Answer:
 class Node:
     """The running node."""
 
-    def __init__(self, url: str, imaging: Imaging, store: Store, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, url: str, imaging: Imaging, store: Store, http: aiohttp.ClientSession, app: web.Application
+    ) -> None:
         self.url = url
+        self.app = app
         self.imaging = imaging
         self.store = store
         self.http = http
@@ -149,7 +152,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
             await site.start()
             port = runner.addresses[0][1]
             async with aiohttp.ClientSession() as http:
-                yield Node(f"http://127.0.0.1:{port}", imaging, store, http)
+                yield Node(f"http://127.0.0.1:{port}", imaging, store, http, app)
         finally:
             await runner.cleanup()
 
