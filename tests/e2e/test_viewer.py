@@ -105,14 +105,19 @@ def test_presets_and_typed_windows(enter: Enter, read_patient: str) -> None:
 
 def test_the_format_menu(enter: Enter, read_patient: str) -> None:
     user = _read(enter, read_patient)
-    for value, kind in (("jpeg", "image/jpeg"), ("webp", "image/webp"), ("png", "image/png")):
+    for value, kind in (
+        ("jpeg", "image/jpeg"),
+        ("webp", "image/webp"),
+        ("png", "image/png"),
+        ("auto", "image/png"),
+    ):
         answers = user.rendered(r"/rendered\?")
         user.page.click("[data-menu=format] summary")
         user.page.click(f"[data-menu=format] [data-value={value}]")
-        quality = "lossless" if value == "png" else "lossy"
+        quality = "lossless" if value in ("png", "auto") else "lossy"
         user.page.wait_for_selector(f"sivr-stack-view[data-quality={quality}]", timeout=SLOW_MS)
         badge = user.page.locator(".quality")
-        expect(badge).to_contain_text("lossless" if value == "png" else "lossy q90")
+        expect(badge).to_contain_text("lossless" if quality == "lossless" else "lossy q90")
         deadline = time.monotonic() + SLOW_MS / 1000
         # Neighbors asked for in the former format may still arrive meanwhile.
         while kind not in {answer.headers.get("content-type") for answer in answers if answer.ok}:

@@ -10,6 +10,7 @@ from sivr.api.dicomweb.answers import (
     IMAGING,
     accept_header,
     allowed_study,
+    format_of,
     frame_numbers,
     media_type,
     multipart_response,
@@ -44,10 +45,10 @@ async def rendered_frames(request: web.Request) -> web.StreamResponse:
     part_type = choose_part_type(given.accept, accept_header(request), FRAME_MEDIA_TYPES)
     imaging = request.app[IMAGING]
     if len(numbers) == 1 and part_type is None and not request.if_none_match:
-        chosen = media_type(request, given, FRAME_MEDIA_TYPES)
-        first = await imaging.pictures.glance(study, series_uid, instance, numbers[0], given, chosen)
+        chosen, exactly = format_of(request, given, "grey")
+        first = await imaging.pictures.glance(study, series_uid, instance, numbers[0], exactly, chosen)
         if first is not None:
-            return picture_response(*first, given, SUPPORTED)
+            return picture_response(*first, exactly, SUPPORTED)
     series = await imaging.loader.open(study, series_uid)
     positions = [position_in_series(series, instance, number) for number in numbers]
     if len(positions) == 1 and part_type is None:
@@ -93,7 +94,7 @@ async def _one(
     request: web.Request, series: OpenSeries, position: int, given: Parameters
 ) -> web.StreamResponse:
     pictures = request.app[IMAGING].pictures
-    chosen = media_type(request, given, FRAME_MEDIA_TYPES)
+    chosen, given = format_of(request, given, "grey")
     tag = pictures.frame_tag(series, position, given, chosen)
     known = not_modified(request, tag)
     if known is not None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from sivr.api.dicomweb.answers import (
     IMAGING,
     allowed_study,
+    format_of,
     frame_numbers,
     media_type,
     not_modified,
@@ -150,7 +151,8 @@ async def _answer(request: web.Request, series: OpenSeries, resource: VolumeReso
         media_type(request, given, (METADATA_TYPE, "application/json"))
         body = msgspec.json.encode([volumetric_metadata(view)])
         return web.Response(body=body, content_type=METADATA_TYPE)
-    chosen = media_type(request, given, FRAME_MEDIA_TYPES)
+    color = resource == "rendered3d" and given.renderingmethod in (None, "volume_rendered")
+    chosen, given = format_of(request, given, "color" if color else "grey")
     tag = volumes.volume_tag(series, resource, given, chosen)
     known = not_modified(request, tag)
     if known is not None:

@@ -208,7 +208,7 @@ export class Planes extends View {
   /** @type {import("../model/types.js").SeriesContents | null} */
   series = null;
   tool = "crosshair";
-  format = /** @type {"png" | "jpeg" | "webp"} */ ("png");
+  format = /** @type {import("../model/formats.js").Format} */ ("auto");
   /** @type {Window | null} */
   window = null;
   /** @type {Vector} */
@@ -262,7 +262,7 @@ export class Planes extends View {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** @param {"png" | "jpeg" | "webp"} format */
+  /** @param {import("../model/formats.js").Format} format */
   setFormat(format) {
     this.format = format;
     for (const view of this.views) {

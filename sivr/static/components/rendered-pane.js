@@ -5,7 +5,7 @@
  */
 import { h, perFrame } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
-import { NewestWins, kept, line, motionPlan, picture } from "../net/pictures.js";
+import { NewestWins, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
 import { asProblem } from "../net/http.js";
 import { t } from "../model/language.js";
 import { viewKey } from "../tools/stack-reader.js";
@@ -17,7 +17,6 @@ const CONVERGE_MS = 400;
 /** A full picture has at most so many pixels along its longer side: rays are dear where no GPU is. */
 const MOST_PX = 1024;
 const MOST_MOVING_PX = 512;
-const FORMATS = { png: "image/png", jpeg: "image/jpeg", webp: "image/webp" };
 
 export class RenderedPane extends Pane {
   /** @type {import("../net/node.js").RenderNode | null} */
@@ -25,7 +24,7 @@ export class RenderedPane extends Pane {
   study = "";
   /** @type {import("../model/types.js").SeriesContents | null} */
   series = null;
-  format = /** @type {"png" | "jpeg" | "webp"} */ ("png");
+  format = /** @type {import("../model/formats.js").Format} */ ("auto");
   /** @type {{picture: import("../net/pictures.js").Picture, view: any, query: string} | null} */
   shown = null;
   resource = "rendered3d";
@@ -54,6 +53,11 @@ export class RenderedPane extends Pane {
     this.written();
     if (first) this.ask();
     else this.move();
+  }
+
+  /** Whether its pictures have colors, which formats weigh otherwise. @returns {"grey" | "color"} */
+  get kind() {
+    return this.resource === "rendered3d" && !this.query().some((one) => /^renderingmethod=.*_ip$/.test(one)) ? "color" : "grey";
   }
 
   /** The parameters of the view without size and format. @returns {string[]} */
@@ -149,12 +153,11 @@ export class RenderedPane extends Pane {
     let height = Math.max(32, Math.round(this.height * scale));
     const options = this.query();
     if (draft) {
-      const plan = motionPlan(width, height);
+      const plan = motionPlan(width, height, this.kind);
       ({ width, height } = plan);
-      options.push("accept=image/jpeg", `quality=${plan.quality}`, "draft=yes");
+      options.push(`accept=${plan.type}`, `quality=${plan.quality}`, "draft=yes");
     } else {
-      options.push(`accept=${FORMATS[this.format]}`);
-      if (this.format !== "png") options.push("quality=90");
+      options.push(...restFormat(this.format, this.kind));
       if (refine > 1) options.push(`refine=${refine}`);
     }
     options.push(`viewport=${width},${height}`);

@@ -28,7 +28,7 @@ export class StackView extends Pane {
   /** @type {StackReader | null} */
   reader = null;
   tool = "window";
-  format = /** @type {"png" | "jpeg" | "webp"} */ ("png");
+  format = /** @type {import("../model/formats.js").Format} */ ("auto");
   zoom = 1;
   pan = { x: 0, y: 0 };
   turns = 0;
@@ -256,7 +256,7 @@ export class StackView extends Pane {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** @param {"png" | "jpeg" | "webp"} format */
+  /** @param {import("../model/formats.js").Format} format */
   setFormat(format) {
     this.format = format;
     if (!this.reader) return;

@@ -33,10 +33,10 @@ export const choice = (label, chosen, work, hint = "", value = "") =>
   h("button", { type: "button", class: "plain choice", role: "menuitemradio", "aria-checked": String(chosen), onclick: work, "data-value": value },
     h("span", {}, label), hint && h("kbd", {}, hint));
 
-/** @param {string} current @param {(format: "png" | "jpeg" | "webp") => void} choose */
+/** @param {string} current @param {(format: import("../model/formats.js").Format) => void} choose */
 export function formatMenu(current, choose) {
-  const formats = /** @type {["png" | "jpeg" | "webp", string][]} */ ([["png", "format.png"], ["jpeg", "format.jpeg"], ["webp", "format.webp"]]);
-  return menu("file", current.toUpperCase(), formats.map(([value, label]) => choice(t(label), value === current, () => choose(value), "", value)), "format");
+  const formats = /** @type {[import("../model/formats.js").Format, string][]} */ ([["auto", "format.auto"], ["png", "format.png"], ["jpeg", "format.jpeg"], ["webp", "format.webp"]]);
+  return menu("file", current === "auto" ? t("format.auto.short") : current.toUpperCase(), formats.map(([value, label]) => choice(t(label), value === current, () => choose(value), "", value)), "format");
 }
 
 /**

@@ -203,7 +203,7 @@ export class VolumeView extends RenderedPane {
     this.#moved();
   }
 
-  /** @param {"png" | "jpeg" | "webp"} format */
+  /** @param {import("../model/formats.js").Format} format */
   setFormat(format) {
     this.format = format;
     this.ask();

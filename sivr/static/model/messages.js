@@ -44,6 +44,8 @@ export const catalogue = {
   "findings": { en: "Findings", hr: "Nalazi" },
   "form.missing": { en: "Please fill in: {field}.", hr: "Ispunite polje: {field}." },
   "form.wrong": { en: "Please check: {field}.", hr: "Provjerite polje: {field}." },
+  "format.auto": { en: "Automatic – lossless", hr: "Automatski – bez gubitka" },
+  "format.auto.short": { en: "Auto", hr: "Auto" },
   "format.jpeg": { en: "JPEG – lossy, small", hr: "JPEG – s gubitkom, malen" },
   "format.png": { en: "PNG – lossless", hr: "PNG – bez gubitka" },
   "format.webp": { en: "WebP – lossy, smallest", hr: "WebP – s gubitkom, najmanji" },

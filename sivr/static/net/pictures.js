@@ -6,8 +6,10 @@
 import { ByteCache } from "../lib/cache.js";
 import { Problem, asProblem } from "./http.js";
 import { session } from "./session.js";
+import { SHOWN, choose } from "../model/formats.js";
 
 /** @typedef {import("./node.js").RenderNode} RenderNode */
+/** @typedef {import("../model/formats.js").Likeness} Likeness */
 /**
  * @typedef {object} Picture
  * @property {ImageBitmap} bitmap
@@ -20,6 +22,9 @@ import { session } from "./session.js";
 
 const memory_gb = /** @type {any} */ (navigator).deviceMemory ?? 4;
 const LIMIT_BYTES = (memory_gb >= 4 ? 256 : memory_gb >= 2 ? 128 : 64) * 1024 * 1024;
+
+/** Of lossy pictures at rest, where the reader has chosen them. */
+const QUALITY = 90;
 
 /** @type {ByteCache<Picture>} */
 const cache = new ByteCache(LIMIT_BYTES);
@@ -51,22 +56,42 @@ export const line = {
   },
 };
 
+/** Size, as a part of that at rest, and likeness of pictures while something moves: the best first. @type {[number, Likeness][]} */
+const STEPS = [[1, "0.98"], [1, "0.95"], [1, "0.90"], [0.75, "0.90"], [0.5, "0.90"], [0.5, "0.85"], [0.35, "0.85"]];
+const SMALLEST_PX = 160;
+
 /**
- * Size and quality of a picture while something moves, to fit the line.
+ * Size, format and quality of a picture while something moves, to fit the line.
  * @param {number} width @param {number} height what would be asked for at rest
- * @returns {{width: number, height: number, quality: number}}
+ * @param {"grey" | "color"} [kind]
+ * @returns {{width: number, height: number, type: string, quality: number}}
  */
-export function motionPlan(width, height) {
-  // Bytes per pixel of a grey JPEG, measured on CT: q80 0.09, q65 0.06, q45 0.04.
-  const steps = [[1, 80, 0.09], [1, 65, 0.06], [0.75, 60, 0.055], [0.5, 60, 0.05], [0.5, 40, 0.035], [0.35, 35, 0.035]];
+export function motionPlan(width, height, kind = "grey") {
   const most = Math.min(1, 1024 / Math.max(width, height));
-  for (const [scale, quality, perPixel] of steps) {
+  for (const [scale, likeness] of STEPS) {
+    const found = choose(kind, likeness, line.goodput_bytes_s, SHOWN);
     const w = Math.max(64, Math.round(width * most * scale));
     const h = Math.max(64, Math.round(height * most * scale));
-    if (w * h * perPixel <= line.budget_bytes) return { width: w, height: h, quality };
+    if (found?.quality && w * h * found.bytes_per_pixel <= line.budget_bytes) return { width: w, height: h, type: found.type, quality: found.quality };
   }
-  const small = Math.min(1, 160 / Math.max(width, height));
-  return { width: Math.round(width * small), height: Math.round(height * small), quality: 30 };
+  const small = Math.min(1, SMALLEST_PX / Math.max(width, height));
+  const { type, quality } = choose(kind, "0.85", line.goodput_bytes_s, SHOWN) ?? { type: "image/jpeg", quality: 30 };
+  return { width: Math.round(width * small), height: Math.round(height * small), type, quality: quality ?? 30 };
+}
+
+let settled_bytes_s = 0;
+/** The line's rate, followed only when it has changed much: pictures at hand are found by their format. */
+function settledRate() {
+  const now = line.goodput_bytes_s;
+  if (now > 2 * settled_bytes_s || now < settled_bytes_s / 2) settled_bytes_s = now;
+  return settled_bytes_s;
+}
+
+/** The format of a picture at rest, as an Accept parameter with its quality. @param {string} format @param {"grey" | "color"} [kind] */
+export function restFormat(format, kind = "grey") {
+  if (format === "jpeg" || format === "webp") return [`accept=image/${format}`, `quality=${QUALITY}`];
+  const found = format === "auto" ? choose(kind, "lossless", settledRate(), SHOWN) : null;
+  return [`accept=${found?.type ?? "image/png"}`];
 }
 
 /**

@@ -29,7 +29,7 @@ const TABS = /** @type {const} */ (["2d", "mpr", "3d"]);
 
 /** What a reader chose holds for every study of this visit. */
 const habits = {
-  format: /** @type {"png" | "jpeg" | "webp"} */ ("png"),
+  format: /** @type {import("../model/formats.js").Format} */ ("auto"),
   tool2d: matchMedia("(pointer: coarse)").matches ? "scroll" : "window",
   method: "volume_rendered",
   preset: "",

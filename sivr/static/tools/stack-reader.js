@@ -3,7 +3,7 @@
  * Reading a stack: which picture to ask for now, which next, and what to show meanwhile. While the reader moves, small
  * drafts fit the line; at rest the exact picture comes; neighbors in the direction of travel are fetched ahead.
  */
-import { NewestWins, kept, line, motionPlan, picture } from "../net/pictures.js";
+import { NewestWins, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
 import { asProblem } from "../net/http.js";
 import { parameter, same } from "../model/windows.js";
 import { clamp } from "../lib/geometry.js";
@@ -16,8 +16,6 @@ import { clamp } from "../lib/geometry.js";
 const REST_MS = 140;
 /** Up to this many pixels a picture is always asked for as it is stored. */
 const NATIVE_PIXELS = 1_400_000;
-const FORMATS = /** @type {const} */ ({ png: "image/png", jpeg: "image/jpeg", webp: "image/webp" });
-export const QUALITY = 90;
 
 let lastKey = 0;
 const TAB = Math.random().toString(36).slice(2, 8);
@@ -30,8 +28,8 @@ export class StackReader extends EventTarget {
   /** null: as the file says. @type {Window | null} */
   window = null;
   inverted = false;
-  /** @type {keyof typeof FORMATS} */
-  format = "png";
+  /** @type {import("../model/formats.js").Format} */
+  format = "auto";
   /** Device pixels along the longer side that the picture fills on the screen. */
   needed_px = 1024;
   /** @type {Shown | null} */
@@ -62,6 +60,10 @@ export class StackReader extends EventTarget {
     return this.series.frames[this.index];
   }
 
+  get #kind() {
+    return this.series.color ? "color" : "grey";
+  }
+
   /** @param {number} index @param {string[]} options */
   #path(index, options) {
     const { instance_uid, frame } = this.series.frames[index];
@@ -74,8 +76,7 @@ export class StackReader extends EventTarget {
   /** The exact picture. @param {number} index */
   restPath(index) {
     const { columns, rows } = this.series.frames[index];
-    const options = [`accept=${FORMATS[this.format]}`];
-    if (this.format !== "png") options.push(`quality=${QUALITY}`);
+    const options = restFormat(this.format, this.#kind);
     if (columns * rows > NATIVE_PIXELS) {
       const longer = Math.max(columns, rows);
       const wanted = Math.min(longer, Math.max(1024, Math.ceil(this.needed_px / 512) * 512));
@@ -87,8 +88,8 @@ export class StackReader extends EventTarget {
   /** A small one while something moves. @param {number} index */
   #draftPath(index) {
     const { columns, rows } = this.series.frames[index];
-    const plan = motionPlan(columns, rows);
-    return this.#path(index, ["accept=image/jpeg", `quality=${plan.quality}`, "draft=yes", `viewport=${plan.width},${plan.height}`]);
+    const plan = motionPlan(columns, rows, this.#kind);
+    return this.#path(index, [`accept=${plan.type}`, `quality=${plan.quality}`, "draft=yes", `viewport=${plan.width},${plan.height}`]);
   }
 
   /** True where the exact picture comes as quickly as a draft would. @param {number} index */

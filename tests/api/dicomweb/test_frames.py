@@ -16,7 +16,9 @@ from sivr.dicom.pixels import decode_frames
 from sivr.dicom.presentation import default_window, render_reference
 from sivr.dicom.read import read_header
 from sivr.errors import Invalid
+from sivr.model.format_choice import LINE_BYTES_S, REST, choose
 from sivr.model.importance import Importance
+from sivr.model.parameters import LOSSY
 from sivr.model.pixels import Window
 from tests.api.dicomweb.node import Node, frame_path, instance_path, series_path
 
@@ -115,6 +117,26 @@ async def test_the_viewport_crops_flips_and_scales(node: Node, tmp_path: Path) -
     assert (await ana.get(path + "&viewport=1,1")).pixels.shape == (1, 1)
     inverted = (await ana.get(path + "&invert=yes")).pixels
     assert (inverted == 255 - whole).all()
+
+
+async def test_who_takes_any_picture_gets_what_arrives_first_on_the_line(node: Node, tmp_path: Path) -> None:
+    stored = await node.phantom(tmp_path / "in", "ramp", SHAPE)
+    ana = node.viewer("ana", stored[0].header.study_uid)
+    path = frame_path(stored[0])
+    for rate, hint in ((LINE_BYTES_S, {}), (93_750.0, {"Downlink": "0.75"}), (125e6, {"Downlink": "1000"})):
+        best = choose("grey", REST, rate, LOSSY)
+        assert best is not None
+        answer = await ana.get(path + "?accept=image/*", **hint)
+        assert answer.headers["Content-Type"] == best.media_type
+        assert answer.headers["Sivr-Quality"] == f"lossy q{best.quality}"
+        assert answer.pixels.shape[:2] == SHAPE[1:]
+        again = await ana.get(path + "?accept=image/*", **hint, **{"If-None-Match": answer.headers["ETag"]})
+        assert again.status == 304
+        assert again.headers["Vary"] == answer.headers["Vary"] == "Accept, Downlink"
+    odd = await ana.get(path + "?accept=image/*", Downlink="nan")
+    assert odd.status == 200
+    lossless = await ana.get(path, Accept="image/png, image/webp", Downlink="0.75")
+    assert lossless.headers["Sivr-Quality"] == "lossless"
 
 
 async def test_media_types_are_negotiated(node: Node, tmp_path: Path) -> None:
