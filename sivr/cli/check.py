@@ -11,7 +11,7 @@ from sivr import config
 from sivr.crypto import MasterKeys, SigningKey
 from sivr.edge.certificates import certificate_end, ending
 from sivr.edge.listener import tls_context
-from sivr.errors import Invalid
+from sivr.errors import Invalid, Unavailable
 from sivr.services.storage_care import master_in_force
 
 
@@ -49,9 +49,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_storage(render: config.Render) -> None:
-    """Raise Invalid where the master key cannot open what the node has stored."""
-    needed = asyncio.run(master_in_force(render.database))
+    """Raise Invalid where the master key cannot open what the node has stored. A database that does not
+    answer is a warning: it may be on another host that is not there yet."""
     here = "roles.render.storage.master_key"
+    try:
+        needed = asyncio.run(master_in_force(render.database))
+    except Unavailable as error:
+        print(f"sivr: warning: roles.render.database: {error.message}", file=sys.stderr)
+        needed = None
     if render.storage.master_key is None:
         if needed is not None:
             raise Invalid(f"{here}: this node has encrypted objects; the master key {needed} is needed.")

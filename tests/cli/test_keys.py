@@ -114,3 +114,10 @@ def test_check_says_what_is_wrong_with_the_master_key(node: Node, capsys: pytest
     node.file.write_text(text.replace("encrypt: true", "encrypt: false"))
     assert main(["check", str(node.file)]) == 2
     assert "this node has encrypted objects" in capsys.readouterr().err
+
+
+def test_check_without_a_database(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    text = node.file.read_text().replace("sqlite:///data/node-1.db", "postgresql://x:y@127.0.0.1:1/none")
+    node.file.write_text(text)
+    assert main(["check", str(node.file)]) == 0
+    assert "roles.render.database: The database does not answer" in capsys.readouterr().err
