@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from sivr.model.format_costs import COSTS
-from sivr.model.parameters import FRAME_MEDIA_TYPES, LOSSY, choose_media_type, media_ranges
+from sivr.model.parameters import FRAME_MEDIA_TYPES, choose_media_type, media_ranges
 from sivr.model.rendering import MediaType
 
 Kind = Literal["grey", "color"]
@@ -25,6 +25,9 @@ DRAFT: Likeness = "0.95"
 """While something moves and the caller names no quality."""
 REST: Likeness = "0.98"
 """A lossy picture that stays."""
+
+_LOSSY_UNASKED: tuple[MediaType, ...] = ("image/jpeg", "image/avif")
+"""What cannot be without loss; WebP is, where no quality is asked for."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -68,5 +71,5 @@ def choose_format(
     if len(tied) < 2:
         return chosen, None
     lossy: Likeness = DRAFT if draft else REST
-    found = choose(kind, lossy if chosen in LOSSY else "lossless", bytes_per_s, tied)
+    found = choose(kind, lossy if chosen in _LOSSY_UNASKED else "lossless", bytes_per_s, tied)
     return (found.media_type, found.quality) if found is not None else (chosen, None)
