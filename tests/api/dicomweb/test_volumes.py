@@ -357,3 +357,21 @@ async def test_who_goes_away_is_not_worked_for(node: Node, tmp_path: Path) -> No
     finally:
         loader._pool._background = background
     assert (await ana.get(f"{series_path(stored[0])}/rendered3d")).headers["Sivr-Complete"] == "yes"
+
+
+async def test_a_picture_nobody_waits_for_is_given_up(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    farm = node.imaging.farm
+    await ana.get(f"{series}/rendered3d?viewport=32,32")
+    canceled = farm.tally.canceled_running
+    large = asyncio.create_task(
+        ana.get(f"{series}/rendered3d?viewport=4000,4000&renderingmethod=average_ip&accept=image/png")
+    )
+    while not any(farm.running().values()):
+        await asyncio.sleep(0.002)
+    large.cancel()
+    while farm.tally.canceled_running == canceled:
+        await asyncio.sleep(0.01)
+    assert farm.tally.canceled_running == canceled + 1
+    assert farm.tally.rows_spared > 0
+    assert (await ana.get(f"{series}/rendered3d?viewport=32,32")).status == 200
