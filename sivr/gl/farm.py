@@ -31,6 +31,8 @@ STARTS_BEFORE_GIVING_UP = 3
 """Failed starts in a row after which jobs are refused instead of waiting; starting goes on regardless."""
 BACKOFF_S = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)
 KEYS_REMEMBERED = 1024
+MUCH_BUSIER = 8
+"""Pictures of other volumes that must wait for a worker before it loses one to a worker with none."""
 MOST_INTERRUPTIONS = 32
 """So often a picture may be put aside for what is more important; then it is finished first."""
 PATIENCE_S = 5.0
@@ -295,7 +297,7 @@ class RenderFarm:
             order.kept_by.link.discard(order.job.id)
 
     def _worker_for(self, key: str) -> _Keeper:
-        owner = self._owner.get(key)
+        owner = self._leave_busy(key, self._owner.get(key))
         if owner is None or (owner.hopeless and not all(w.hopeless for w in self._workers)):
             counts = {id(worker): 0 for worker in self._workers}
             for other in self._owner.values():
@@ -315,6 +317,23 @@ class RenderFarm:
         while len(self._owner) > KEYS_REMEMBERED:
             self._owner.popitem(last=False)
         return owner
+
+    def _leave_busy(self, key: str, owner: _Keeper | None) -> _Keeper | None:
+        """The worker that has a volume; None when others keep it so much busier than another that the volume
+        is better loaded there once more. Its own pictures do not count: they would go with it."""
+        if owner is None or len(self._workers) == 1:
+            return owner
+        idlest = min(worker.load() for worker in self._workers if worker is not owner)
+        mine = [order for order in self._queue if order.job.source.key == key]
+        if owner.load() - len(mine) - idlest < MUCH_BUSIER:
+            return owner
+        for order in mine:
+            if order.kept_by is not None:
+                order.kept_by.link.discard(order.job.id)
+                order.kept_by = None
+        owner.link.forget(key)
+        del self._owner[key]
+        return None
 
     def queued_for(self, worker: _Keeper) -> list[_Order]:
         """Jobs that wait for this worker, in the order they will be drawn."""
