@@ -144,6 +144,12 @@ def test_failures_are_told_and_nothing_is_divided_by_nothing() -> None:
     assert "and 3 of 4 fail" in where.sentence(2, broken, where.growth(slow, broken), 150.0, "")
 
 
+def test_whose_machine_it_is() -> None:
+    assert visit.is_here("https://127.0.0.1:8443/render")
+    # An address for documentation (RFC 5737), which no machine has.
+    assert not visit.is_here("https://192.0.2.1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -134,6 +134,8 @@ async def _visit(options: argparse.Namespace, secret: str, say: Any) -> dict[str
             f"{series['modality']} series of {len(series['frames'])} frames, {series['columns']} x "
             f"{series['rows']}, at {place.node_url}"
         )
+        if visit.is_here(place.node_url):
+            say("The node is on this machine: what asks takes a part of the processor that answers.")
         if options.where:
             result = await where.measure(
                 place,

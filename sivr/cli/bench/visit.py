@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -113,6 +115,23 @@ async def store_phantom(visitor: Visitor, shape: tuple[int, int, int], insurance
         )
         study = await store(visitor, institution, patient, files)
     return await opened(visitor, institution, study)
+
+
+def is_here(url: str) -> bool:
+    """Whether the server of this URL is on this machine: only a machine's own addresses can be bound."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    for family, kind, _, _, address in found:
+        try:
+            with socket.socket(family, kind) as probe:
+                probe.bind(address)
+                return True
+        except OSError:
+            continue
+    return False
 
 
 async def _patient(visitor: Visitor, insurance_number: str) -> str:
