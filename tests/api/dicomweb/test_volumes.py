@@ -14,6 +14,7 @@ from sivr.dicom.phantom import phantom_values
 from sivr.dicom.presentation import window_levels
 from sivr.errors import Unavailable
 from sivr.model.pixels import Window
+from sivr.services.imaging import Graphics
 from sivr.services.overviews import Overviews
 from sivr.store.derived import Derived
 from tests.api.dicomweb.node import Node, Viewer, frame_path, instance_path, running_node, series_path
@@ -243,11 +244,11 @@ async def test_a_coarse_volume_is_shown_while_the_rest_is_loading(node: Node, tm
     assert whole.headers["Sivr-Complete"] == "yes", "who names no view waits for the whole volume"
 
 
-@pytest.mark.parametrize("platform", ["software", "auto", "egl"])
+@pytest.mark.parametrize("platform", ["software", "egl"])
 async def test_a_volume_over_the_budget_is_shown_from_means_and_says_so(
     tmp_path: Path, platform: str
 ) -> None:
-    async with running_node(tmp_path / "small", memory_mb=2, gl_platform=platform) as node:
+    async with running_node(tmp_path / "small", memory_mb=2, graphics=Graphics(platform)) as node:
         stored = await node.phantom(tmp_path / "in", "letter", (64, 128, 128), multi_frame=True)
         ana = node.viewer("ana", stored[0].header.study_uid)
         try:
