@@ -25,7 +25,7 @@ log = logging.getLogger("sivr.overviews")
 
 VERSION = 1
 MOST_BYTES = 6 * 1024 * 1024
-"""Of an overview in memory: voxels three to four times as long as those of a CT of 555 slices."""
+"""Of an overview in memory: voxels four times as long as those of a CT of 555 slices."""
 WORTH = 8
 """Volumes that are not so many times larger are as quickly read as an overview of them."""
 
