@@ -57,7 +57,7 @@ export const line = {
 };
 
 /** Size, as a part of that at rest, and likeness of pictures while something moves: the best first. @type {[number, Likeness][]} */
-const STEPS = [[1, "0.98"], [1, "0.95"], [1, "0.90"], [0.75, "0.90"], [0.5, "0.90"], [0.5, "0.85"], [0.35, "0.85"]];
+const STEPS = [[1, "0.98"], [1, "0.95"], [0.75, "0.95"], [0.5, "0.95"], [0.5, "0.90"], [0.35, "0.90"]];
 const SMALLEST_PX = 160;
 
 /**
@@ -75,7 +75,7 @@ export function motionPlan(width, height, kind = "grey") {
     if (found?.quality && w * h * found.bytes_per_pixel <= line.budget_bytes) return { width: w, height: h, type: found.type, quality: found.quality };
   }
   const small = Math.min(1, SMALLEST_PX / Math.max(width, height));
-  const { type, quality } = choose(kind, "0.85", line.goodput_bytes_s, SHOWN) ?? { type: "image/jpeg", quality: 30 };
+  const { type, quality } = choose(kind, "0.90", line.goodput_bytes_s, SHOWN) ?? { type: "image/jpeg", quality: 30 };
   return { width: Math.round(width * small), height: Math.round(height * small), type, quality: quality ?? 30 };
 }
 
