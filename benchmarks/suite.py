@@ -23,7 +23,7 @@ from measure import Row, machine, save, show
 from sivr.cli.bench import plot
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("codecs.py", "volumes.py", "frames.py", "first_slice.py", "first_volume.py", "storage.py")
+PARTS = ("codecs.py", "volumes.py", "frames.py", "first_slice.py", "first_volume.py", "storage.py", "gpu.py")
 
 
 def measure(parts: tuple[str, ...], quick: bool) -> tuple[dict[str, list[Row]], list[str]]:
@@ -85,10 +85,16 @@ def write(out: Path, found: dict[str, list[Row]], again: bool) -> None:
     ]
     (out / "table.svg").write_text(plot.ratios(title, ratios))
     (out / "table.md").write_text(
-        f"# Measured by `make bench`\n\n{saved['date']}, {saved['machine']}. GPU: not measured.\n\n"
+        f"# Measured by `make bench`\n\n{saved['date']}, {saved['machine']}. {gpu(found)}\n\n"
         f"{count(rows)}\n\n![Ratios](table.svg)\n\n{show(rows)}\n\n"
         "The tables of the paper, measured by `sivr bench paper`: [paper.md](paper.md).\n"
     )
+
+
+def gpu(found: dict[str, list[Row]]) -> str:
+    """The graphics card that was measured."""
+    rows = found.get("gpu.py")
+    return f"GPU: {rows[0].note}." if rows else "GPU: not measured."
 
 
 def count(rows: list[Row]) -> str:
@@ -108,7 +114,7 @@ def main() -> int:
     found, broken = ({}, []) if given.again else measure(tuple(given.only or PARTS), given.quick)
     found = {part: rows for part, rows in (known | found).items() if rows}
     rows = [row for part in found for row in found[part]]
-    print(f"\n{machine()}\n\n{show(rows)}\n\n{count(rows)}")
+    print(f"\n{machine()}\n{gpu(found)}\n\n{show(rows)}\n\n{count(rows)}")
     if broken:
         print("broken:", ", ".join(broken))
     if given.out:

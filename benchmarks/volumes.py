@@ -97,6 +97,7 @@ class Ours:
         )
         started, wall = time.process_time(), time.perf_counter()
         self.texture = self.textures.get(self.source, None, None)
+        self.loaded_ms = (time.perf_counter() - wall) * 1000
         while self.textures.prepare(1.0):
             pass
         # Mapped by now: nothing stays behind, however this ends.
@@ -110,22 +111,41 @@ class Ours:
         function: TransferFunction | None,
         *,
         draft: bool = False,
+        refine: int = 1,
+        height_mm: float | None = None,
         method: Method = "volume_rendered",
         window: Window | None = None,
     ) -> Array:
         """A picture, read back."""
-        view = VolumeView(
+        view = self.view(
+            viewpoint, function, draft=draft, refine=refine, height_mm=height_mm, method=method, window=window
+        )
+        pixels: Array = self.raycaster.volume(self.texture, view)
+        return pixels
+
+    def view(
+        self,
+        viewpoint: Viewpoint,
+        function: TransferFunction | None,
+        *,
+        draft: bool = False,
+        refine: int = 1,
+        height_mm: float | None = None,
+        method: Method = "volume_rendered",
+        window: Window | None = None,
+    ) -> VolumeView:
+        """What ``draw`` asks for."""
+        return VolumeView(
             method=method,
             viewpoint=viewpoint,
             width=SIDE,
             height=SIDE,
-            height_mm=self.volume.extent_mm,
+            height_mm=height_mm or self.volume.extent_mm,
             window=window,
             transfer_function=function,
             draft=draft,
+            refine=refine,
         )
-        pixels: Array = self.raycaster.volume(self.texture, view)
-        return pixels
 
     def slab(self, viewpoint: Viewpoint) -> Array:
         """The mean of an oblique slab, through a window."""

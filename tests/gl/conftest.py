@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -75,7 +76,8 @@ def current_context() -> Iterator[None]:
     from sivr.gl import context
 
     try:
-        made = context.create("auto")
+        device = os.environ.get("SIVR_TEST_GL_DEVICE", "all")
+        made = context.create("auto", int(device) if device.isdigit() else device)
     except Unavailable as error:
         pytest.skip(str(error))
     yield

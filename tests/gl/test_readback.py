@@ -17,10 +17,11 @@ from sivr.model.rendering import PlaneView, VolumeView
 pytestmark = pytest.mark.usefixtures("current_context")
 WINDOW = Window(500, 1001, "linear-exact")
 AT = viewpoint_for("a", (11.5, 11.5, 11.5), 100.0)
+FUNCTION = next(iter(PRESETS.values())).function
 WIDTH, HEIGHT = 330, 420
 VIEWS: dict[str, Any] = {
     "maximum": VolumeView("maximum_ip", AT, WIDTH, HEIGHT, 40.0, WINDOW),
-    "composite": VolumeView("volume_rendered", AT, WIDTH, HEIGHT, 40.0, WINDOW, next(iter(PRESETS.values())).function),
+    "composite": VolumeView("volume_rendered", AT, WIDTH, HEIGHT, 40.0, WINDOW, FUNCTION),
     "plane": PlaneView(AT, WIDTH, HEIGHT, 40.0, WINDOW),
 }
 
