@@ -186,8 +186,10 @@ class ReadyVolume:
     def _bright(self, low: float, high: float) -> float:
         rows, columns = (max(1, n // 128) for n in self.source.shape[1:])
         ready = np.flatnonzero(self._seen)[:: max(1, self.slices_ready // 48)]
-        sample = self.shared.voxels[ready, ::rows, ::columns].astype(np.float64)
-        values = sample * self.source.slope + self.source.intercept
+        sample = self.shared.voxels[ready, ::rows, ::columns]
+        if self.source.padding_value is not None:
+            sample = sample[sample != self.source.padding_value]
+        values = sample.astype(np.float64) * self.source.slope + self.source.intercept
         # Air is most of the picture and says nothing about the body.
         body = values[values > low + 0.02 * (high - low)]
         return float(np.percentile(body, 99.5)) if body.size else high
