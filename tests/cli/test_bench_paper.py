@@ -29,7 +29,9 @@ def test_the_paper_s_findings_hold_in_its_own_figures() -> None:
         assert max(record["load_s"]) < 1.2 * min(record["load_s"])
 
 
+# The first start on a machine compiles the drawing code, which a busy one takes its time for.
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_record_a(tmp_path: Path) -> None:
     out, work = tmp_path / "out", tmp_path / "work"
     work.mkdir()
@@ -38,7 +40,7 @@ def test_record_a(tmp_path: Path) -> None:
         [*command, "--folder", str(work), "--json", "-"],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,
         env=os.environ | {"TMPDIR": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
