@@ -23,7 +23,16 @@ from measure import Row, machine, save, show
 from sivr.cli.bench import plot
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("codecs.py", "volumes.py", "frames.py", "first_slice.py", "first_volume.py", "storage.py", "gpu.py")
+PARTS = (
+    "codecs.py",
+    "volumes.py",
+    "converged.py",
+    "frames.py",
+    "first_slice.py",
+    "first_volume.py",
+    "storage.py",
+    "gpu.py",
+)
 
 
 def measure(parts: tuple[str, ...], quick: bool) -> tuple[dict[str, list[Row]], list[str]]:

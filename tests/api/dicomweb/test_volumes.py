@@ -376,3 +376,21 @@ async def test_a_picture_nobody_waits_for_is_given_up(node: Node, tmp_path: Path
     assert farm.tally.canceled_running == canceled + 1
     assert farm.tally.rows_spared > 0
     assert (await ana.get(f"{series}/rendered3d?viewport=32,32")).status == 200
+
+
+async def test_who_goes_away_is_not_refined_for(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    await ana.get(f"{series}/rendered3d?viewport=64,64")
+    farm = node.imaging.farm
+    before = farm.tally.drawn
+    waiting = asyncio.create_task(ana.get(f"{series}/rendered3d?viewport=1000,1000&fov=100&refine=16"))
+    while farm.tally.drawn == before:
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    opened = await node.imaging.loader.open(series.split("/")[2], series.split("/")[4])
+    while opened.uses:
+        await asyncio.sleep(0.01)
+    assert not sum(farm.waiting().values())
+    # Thirty stripes are the whole picture.
+    assert farm.tally.drawn - before < 25
+    assert (await ana.get(f"{series}/rendered3d?viewport=64,64")).headers["Sivr-Sampling"] == "full"
