@@ -15,7 +15,8 @@ NODES_ONLY = ("POST /notices", "POST /notices/presence")
 PUBLIC = {
     "web": {"GET /health", "GET /metrics", "GET /openapi.json", "GET /config.json", "GET /{name}"},
     "toplevel": {
-        "GET /health", "GET /metrics", "GET /openapi.json", "POST /session", "POST /session/renew", "DELETE /session",
+        "GET /health", "GET /metrics", "GET /openapi.json",
+        "POST /session", "POST /session/renew", "DELETE /session",
     },
     "institution": {"GET /health", "GET /metrics", "GET /openapi.json", *NODES_ONLY},
     "render": {"GET /health", "GET /metrics", "GET /openapi.json"},
