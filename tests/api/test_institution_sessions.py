@@ -120,7 +120,7 @@ async def test_every_route_is_private_or_named(institution: Asking) -> None:
         assert (await institution.ask(None, route.method, path, {}))[0] == 401, path
     # Nodes sign their own tokens (tests/api/test_notices.py).
     nodes = {"POST /notices", "POST /notices/presence"}
-    assert public == {"GET /health", "GET /openapi.json"} | nodes
+    assert public == {"GET /health", "GET /metrics", "GET /openapi.json"} | nodes
 
 
 async def test_openapi_and_health(institution: Asking) -> None:

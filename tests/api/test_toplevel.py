@@ -229,7 +229,8 @@ async def test_every_route_is_private_or_named(client: Client, browser: Browser)
         path = re.sub(r"{\w+}", "x", route.path)
         assert (await browser.ask(route.method, path, {}))[0] == 401, path
     assert public == {
-        "GET /health", "GET /openapi.json", "POST /session", "POST /session/renew", "DELETE /session",
+        "GET /health", "GET /metrics", "GET /openapi.json",
+        "POST /session", "POST /session/renew", "DELETE /session",
     }  # fmt: skip
 
 
