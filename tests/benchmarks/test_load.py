@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import load
@@ -58,12 +61,26 @@ def test_a_second_node_belongs_to_the_same_institution(tmp_path: Path) -> None:
     assert other.url == system.urls["node-2"]
 
 
-def test_memory_and_cpu_of_a_tree_are_those_of_this_process() -> None:
-    pids = processes.tree(processes.os.getpid())
-    assert processes.os.getpid() in pids
-    before = processes.pss_bytes(pids)
-    held = bytearray(64 * 1024 * 1024)
-    held[::4096] = b"x" * len(held[::4096])
-    assert processes.pss_bytes(pids) - before > 50 * 1024 * 1024
-    assert processes.cpu_s(pids) > 0
+HOLDER = """
+print(flush=True); input()
+held = bytearray(64 << 20); held[::4096] = b"x" * len(held[::4096])
+print(flush=True); input()
+"""
+
+
+def test_memory_and_cpu_of_a_tree_are_those_of_its_processes() -> None:
+    # A process of its own: what others give back meanwhile would count against it here.
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        holder.stdout.readline()
+        assert holder.pid in processes.tree(os.getpid())
+        pids = processes.tree(holder.pid)
+        before = processes.pss_bytes(pids)
+        holder.stdin.write(b"\n")
+        holder.stdin.flush()
+        holder.stdout.readline()
+        assert processes.pss_bytes(pids) - before > 60 * 1024 * 1024
+        assert processes.cpu_s(pids) > 0
+        holder.kill()
     assert processes.machine_busy_s() > 0
