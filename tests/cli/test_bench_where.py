@@ -177,6 +177,8 @@ def test_it_can_be_ended_at_any_time(sivr_system: System, told: signal.Signals) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A job in the background inherits that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as bench:
         assert bench.stdout is not None and bench.stderr is not None
         for line in bench.stdout:
