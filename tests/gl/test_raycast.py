@@ -450,7 +450,8 @@ def test_a_picture_is_abandoned_between_bands(bench: Any, draw: Any) -> None:
         if len(asked) == 2:
             raise Canceled("nobody waits")
 
-    view = VolumeView("maximum_ip", viewpoint_for("a", (2, 2, 2), 50), 512, 512, 8.0, Window(0, 10))
+    # So large that no thread of two draws all of it before the other asks a second time.
+    view = VolumeView("maximum_ip", viewpoint_for("a", (2, 2, 2), 50), 2048, 2048, 8.0, Window(0, 10))
     with pytest.raises(Canceled):
         draw(bench(noise((5, 5, 5))), view, check)
     assert len(asked) == 2
