@@ -77,12 +77,19 @@ def machine() -> str:
     return f"{model}, {cores} cores, Linux {platform.machine()}, Python {platform.python_version()}"
 
 
+def verdict(row: Row) -> str:
+    """Whether the promise was kept; empty for a row that makes none."""
+    if not row.target:
+        return ""
+    return "reached" if row.reached else "NOT reached"
+
+
 def show(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
     lines = ["| what | ours | peer | ratio | at least | |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {row.what} | {row.ours} | {row.peer} | {row.ratio:.2f} | {row.target:g} | "
-        f"{'reached' if row.reached else 'NOT reached'}{' (' + row.note + ')' if row.note else ''} |"
+        f"| {row.what} | {row.ours} | {row.peer} | {row.ratio:.2f} | {f'{row.target:g}' if row.target else ''} | "
+        f"{verdict(row)}{' (' + row.note + ')' if row.note else ''} |"
         for row in rows
     ]
     return "\n".join(lines)

@@ -90,7 +90,10 @@ def write(out: Path, found: dict[str, list[Row]], again: bool) -> None:
     (out / "table.json").write_text(json.dumps(saved, indent=1) + "\n")
     title = "Measured against peers: ratio reached / ratio promised"
     ratios = [
-        plot.Ratio(row.what, row.ratio / row.target, f"{row.ratio:.1f} of {row.target:g}") for row in rows
+        plot.Ratio(row.what, row.ratio / row.target, f"{row.ratio:.1f} of {row.target:g}")
+        for row in rows
+        # Some rows are there to be known, and promise nothing.
+        if row.target
     ]
     (out / "table.svg").write_text(plot.ratios(title, ratios))
     (out / "table.md").write_text(
@@ -108,7 +111,8 @@ def gpu(found: dict[str, list[Row]]) -> str:
 
 def count(rows: list[Row]) -> str:
     """How many of the targets are reached."""
-    return f"{sum(row.reached for row in rows)} of {len(rows)} targets are reached."
+    promised = [row for row in rows if row.target]
+    return f"{sum(row.reached for row in promised)} of {len(promised)} targets are reached."
 
 
 def main() -> int:
