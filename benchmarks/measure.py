@@ -88,7 +88,8 @@ def show(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
     lines = ["| what | ours | peer | ratio | at least | |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {row.what} | {row.ours} | {row.peer} | {row.ratio:.2f} | {f'{row.target:g}' if row.target else ''} | "
+        f"| {row.what} | {row.ours} | {row.peer} | {row.ratio:.2f} | "
+        f"{format(row.target, 'g') if row.target else ''} | "
         f"{verdict(row)}{' (' + row.note + ')' if row.note else ''} |"
         for row in rows
     ]
