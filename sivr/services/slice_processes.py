@@ -45,6 +45,7 @@ log = logging.getLogger("sivr.slices")
 
 BEGIN_AFTER = 24
 """Pictures within a second after which processes are worth their start."""
+QUEUE_LIMIT = 256
 RESTART_S = 30.0
 STOP_S = 2.0
 
@@ -126,6 +127,9 @@ class SliceProcesses:
         viewport = given.viewport
         pixels = values.size if viewport is None else viewport.width * viewport.height
         if form is None or not self.running or max(values.nbytes, 3 * pixels) > SLOT_BYTES:
+            return None
+        if len(self._waiting) >= QUEUE_LIMIT:
+            # The threads' queue is bounded too, and refuses when it is full.
             return None
         self._numbers += 1
         job = SliceJob(

@@ -22,7 +22,8 @@ from sivr.model.rendering import Viewport
 from sivr.model.studies import InstanceHeader
 from sivr.services import slices
 from sivr.services.segments import FOLDER, Segment
-from sivr.services.slice_processes import Made, SliceProcesses
+from sivr.services.slice_process import SLOTS
+from sivr.services.slice_processes import QUEUE_LIMIT, Made, SliceProcesses
 from tests.services.ingesting import phantom
 
 PREFIX = f"sivr-test-{os.getpid()}"
@@ -153,6 +154,13 @@ async def test_more_at_once_than_there_is_room_for(processes: SliceProcesses, he
     for values, made in zip(wanted, found, strict=True):
         assert made is not None
         assert np.array_equal(codec.decode(made.body), slices.shown(header, 0, values, WINDOW, False))
+
+
+async def test_the_queue_is_bounded(processes: SliceProcesses, header: InstanceHeader) -> None:
+    values = stored(header)
+    asked = QUEUE_LIMIT + SLOTS + 40
+    found = await asyncio.gather(*(make(processes, header, values) for _ in range(asked)))
+    assert sum(made is None for made in found) == 40
 
 
 async def test_canceled_ones_leave_no_slot_taken_and_no_wrong_picture(
