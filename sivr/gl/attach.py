@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sivr.errors import Gone, Invalid
 from sivr.gl.source import VolumeSource
-from sivr.kernels.bricks import tiles_of
+from sivr.kernels.tiles import tiles_of
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
 

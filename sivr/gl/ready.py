@@ -14,14 +14,11 @@ from sivr.gl.camera import lps_from_texel
 from sivr.gl.source import VolumeSource
 from sivr.gl.transfer import visible_values
 from sivr.kernels.bricks import (
-    BRICK,
     brick_ranges,
     distance_field,
-    fits,
     occupied_bricks,
-    tile_ranges,
-    tiles_of,
 )
+from sivr.kernels.tiles import fits, tile_ranges, tiles_of
 from sivr.kernels.volumes import reduce_slice, replace
 from sivr.model.rendering import TransferFunction
 
@@ -108,7 +105,7 @@ class ReadyVolume:
                 if self._holds_images() or not self._ranges_given:
                     image = self._layer_image(k)
                     if not self._ranges_given:
-                        self._low[k], self._high[k] = tile_ranges(image, BRICK)
+                        self._low[k], self._high[k] = tile_ranges(image)
                     self._put(k, image)
                 self._shown[k] = k
                 self._covered[k] = 1
@@ -158,7 +155,7 @@ class ReadyVolume:
     def brick_ranges(self) -> tuple[Array, Array]:
         """Least and largest voxel of each brick of what is shown at present."""
         if self._bricks is None or self._bricks[0] != self.version:
-            low, high = brick_ranges(self._low, self._high, self._shown, BRICK)
+            low, high = brick_ranges(self._low, self._high, self._shown)
             self._bricks = (self.version, low, high)
         return self._bricks[1], self._bricks[2]
 

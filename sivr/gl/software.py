@@ -24,8 +24,9 @@ from sivr.gl.ready import ReadyVolume
 from sivr.gl.source import VolumeSource
 from sivr.gl.transfer import ENTRIES, placed, table_of
 from sivr.kernels import composite, projection, slab
-from sivr.kernels.bricks import BRICK, LOWEST
+from sivr.kernels.bricks import BRICK
 from sivr.kernels.slices import resample
+from sivr.kernels.tiles import LOWEST
 from sivr.kernels.voxels import LEAST_COLUMNS, MOST_VOXELS, Voxels
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for

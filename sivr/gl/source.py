@@ -30,7 +30,7 @@ class VolumeSource(msgspec.Struct, frozen=True):
     """Voxels of this value are not image."""
     ranges_offset: int | None = None
     """Bytes from the beginning to the least, then the largest voxel of every tile of the ready slices, of the
-    voxels' type, as ``sivr.kernels.bricks`` makes them; None when there are none."""
+    voxels' type, as ``sivr.kernels.tiles`` makes them; None when there are none."""
     reduced: tuple[int, int, int] = (1, 1, 1)
     """Stored voxels that each of these is the mean of, along k, j and i."""
     preliminary: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sivr.kernels import bricks, composite, slices, volumes
+from sivr.kernels import bricks, composite, slices, tiles, volumes
 from sivr.kernels.voxels import Layout
 
 DTYPES = ("int16", "uint16", "uint8")
@@ -27,8 +27,7 @@ def warm_up_frames() -> None:
     for dtype in DTYPES:
         voxels = np.zeros((4, 8, 8), dtype)
         slices.lookup(voxels[0], np.zeros(256**voxels.itemsize, np.uint8))
-        low, high = bricks.tile_ranges(voxels[0], bricks.BRICK)
-        bricks.put_tile_ranges(voxels[0], 1, 0, bricks.BRICK, low, high)
+        tiles.tile_ranges(voxels[0])
         sums = np.zeros((4, 4), np.int64)
         volumes.add_blocks(voxels[0], 2, 2, None, sums, sums)
         volumes.add_blocks(_read_only(voxels[0]), 2, 2, None, sums, sums)
@@ -41,8 +40,8 @@ def warm_up_rays() -> None:
     """What draws volumes, in the order in which the first picture needs it: for render workers."""
     for dtype in DTYPES:
         # Shared memory is mapped for reading, which is another type to the compiler.
-        tiles = _read_only(np.zeros((4, 2, 2), dtype))
-        low, high = bricks.brick_ranges(tiles, tiles, np.arange(4), bricks.BRICK)
+        ranges = _read_only(np.zeros((4, 2, 2), dtype))
+        low, high = bricks.brick_ranges(ranges, ranges, np.arange(4))
         bricks.distance_field(bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0))
         if dtype != "uint8":
             for mapped in (True, False):
@@ -52,7 +51,7 @@ def warm_up_rays() -> None:
     slices.resample(picture, 16, 16)
     for dtype in DTYPES:
         voxels = np.zeros((4, 8, 8), dtype)
-        bricks.tile_ranges(_read_only(voxels[0]), bricks.BRICK)
+        tiles.tile_ranges(_read_only(voxels[0]))
         volumes.replace(voxels[0], 1, 0)
         volumes.reduce_slice(voxels[0], 2, 2)
         volumes.half_with_gradient(voxels, 255)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from sivr.errors import Gone, Invalid, SivrError
 from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
 from sivr.services.open_series import Array, OpenSeries
 from sivr.services.pixel_memory import PixelMemory
+from sivr.services.segments import Segment
 from sivr.store.blobs import Blobs
 from sivr.store.index import StoredInstance
 
@@ -84,16 +86,15 @@ class FrameReader:
             )
         return found
 
-    def read_into(self, series: OpenSeries, position: int, voxels: Array, ready: Array, k: int) -> Found:
+    def read_into(self, series: OpenSeries, position: int, segment: Segment, k: int) -> Found:
         """As ``read``, and the frame is put into slice k of the volume as well."""
         stored, number = series.header_of(position)
-        if not ready[k] and (place := plain_frame(stored.header, number, voxels.dtype)) is not None:
-            return {position: guarded(lambda: self._read_plain(stored, place, voxels, ready, k))}
+        if (place := plain_frame(stored.header, number, segment.dtype)) is not None:
+            return {position: guarded(lambda: self._read_plain(stored, place, segment, k))}
         found = self.read(series, position)
         values = found[position]
-        if not isinstance(values, str) and not ready[k]:
-            voxels[k] = values
-            ready[k] = 1
+        if not isinstance(values, str):
+            found[position] = guarded(lambda: _put(segment, k, values))
         return found
 
     def _fill(self, stored: StoredInstance, place: tuple[int, int], samples: Array) -> None:
@@ -101,22 +102,17 @@ class FrameReader:
         if self._blobs.read_into(stored.sha256, offset, samples.data.cast("B")) < length:
             raise Invalid("The object ends before this frame.")
 
-    def _read_plain(
-        self, stored: StoredInstance, place: tuple[int, int], voxels: Array, ready: Array, k: int
-    ) -> Array:
+    def _read_plain(self, stored: StoredInstance, place: tuple[int, int], segment: Segment, k: int) -> Array:
         """Samples that need no decoding, from the disk to where they belong."""
         form = stored.header.pixel_format
         assert form is not None
-        values: Array = voxels[k]
-        if (form.rows, form.columns) != values.shape:
+        if (form.rows, form.columns) != segment.shape[1:]:
             raise Invalid("This frame does not have the size that its header says.")
-        samples = _room(values) if has_other_bits(form) else values
+        samples = _room(segment.shape[1:], segment.dtype)
         self._fill(stored, place, samples)
-        if samples is not values:
-            # Not in place: what is half way must not be seen.
-            settle(form, samples, values)
-        ready[k] = 1
-        return values
+        if has_other_bits(form):
+            settle(form, samples, samples)
+        return _put(segment, k, samples)
 
     def slice_voxels(self, series: OpenSeries, k: int, scale: VoxelScale) -> tuple[Found, Array | None]:
         """Slice k of a volume from its frames, brought to a common scale or resampled between, and what was
@@ -146,12 +142,18 @@ class FrameReader:
 _ROOM = threading.local()
 
 
-def _room(like: Array) -> Array:
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """A buffer of this thread's own for one frame: fresh memory costs as much as reading into it."""
     room: Array | None = getattr(_ROOM, "samples", None)
-    if room is None or room.shape != like.shape or room.dtype != like.dtype:
-        room = _ROOM.samples = np.empty(like.shape, like.dtype)
+    if room is None or room.shape != shape or room.dtype != dtype:
+        room = _ROOM.samples = np.empty(shape, dtype)
     return room
+
+
+def _put(segment: Segment, k: int, values: Array) -> Array:
+    """The values where they are kept now; values may be a thread's own buffer."""
+    kept = segment.put(k, values)
+    return values.copy() if kept is None else kept
 
 
 class Unread(str):

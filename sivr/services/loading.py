@@ -8,6 +8,7 @@ kept one by one as long as there is room. All of this runs on the event loop; on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sivr.errors import Invalid, NotFound, SivrError, Unavailable
+from sivr.errors import Exhausted, Invalid, NotFound, SivrError, Unavailable
 from sivr.gl.source import VolumeSource
 from sivr.model.importance import Importance
 from sivr.services.decoding import DecodePool, Unit
@@ -47,11 +48,11 @@ MAX_OPEN_SERIES = 48
 class HeaderSource(Protocol):
     """Where headers of stored instances come from."""
 
-    async def headers(self, study_uid: str, series_uid: str) -> Sequence[StoredInstance]:
-        """The stored instances of a series; empty when there are none."""
-
     async def revision(self, study_uid: str) -> int:
         """A number that changes whenever the stored state of a study does."""
+
+    async def opened(self, study_uid: str, series_uid: str) -> tuple[int, Sequence[StoredInstance]]:
+        """``revision`` and the stored instances of a series of the same moment; none when there are none."""
 
     async def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> StoredInstance | None:
         """One stored instance; None when there is none."""
@@ -144,16 +145,14 @@ class SeriesLoader:
             task.exception()
 
     async def _open(self, key: tuple[str, str], known: OpenSeries | None) -> OpenSeries:
-        revision = await self._index.revision(key[0])
-        if known is not None and known.retired:
-            # While we waited somebody closed it: its memory is gone for good.
-            known = None
-        if known is not None and known.revision == revision:
+        revision = await self._index.revision(key[0]) if known is not None else 0
+        # While we wait somebody may close it: then its memory is gone for good.
+        if known is not None and not known.retired and known.revision == revision:
             known.checked = time.monotonic()
             self._series[key] = known
             self._series.move_to_end(key)
             return known
-        stored = await self._index.headers(*key)
+        revision, stored = await self._index.opened(*key)
         if known is not None and known.retired:
             known = None
         if not stored:
@@ -327,6 +326,12 @@ class SeriesLoader:
             begun = time.perf_counter()
             found = self._reader.read(series, position)
             series.decode_s[position] = time.perf_counter() - begun
+            segment, values = series.segment, found.get(position)
+            k = series.slice_of_frame.get(position)
+            if segment is not None and k is not None and values is not None and not isinstance(values, str):
+                # Here rather than on the event loop. Whoever waits has the values in any case.
+                with contextlib.suppress(Exhausted):
+                    segment.put(k, values)
             return found
 
         work = self._pool.urgent(read, importance, user)
@@ -371,8 +376,8 @@ class SeriesLoader:
                 continue
             if k is None or series.segment is None:
                 self._memory.keep(series, position, values, ACTIVE_S)
-            elif not series.segment.ready[k]:
-                series.segment.put(k, values)
+            elif not series.put(k, values):
+                self._rest(series, series.unread)
             if future is not None and not future.done():
                 future.set_result(values)
         series.note_progress()
@@ -406,8 +411,10 @@ class SeriesLoader:
             # Everything will have its place in the segment; until that is there nothing is fetched ahead.
             return []
         units: list[Unit[Any]] = []
-        while len(units) < most and (k := series.next_slice()) is not None:
-            units.append(self._slice_unit(series, k))
+        for k in series.next_slices(most):
+            unit = self._slice_unit(series, k)
+            if unit is not None:
+                units.append(unit)
         while len(units) < most and (position := self._next_frame(series)) is not None:
             _promise(series, position)
             units.append(Unit(partial(self._reader.read, series, position), partial(self._deliver, series)))
@@ -439,19 +446,22 @@ class SeriesLoader:
         series.fetched = (series.center, reach)
         return None
 
-    def _slice_unit(self, series: OpenSeries, k: int) -> Unit[Found]:
+    def _slice_unit(self, series: OpenSeries, k: int) -> Unit[Found] | None:
         grid, scale, segment = series.stack.volume, series.scale, series.segment
         assert grid is not None and scale is not None and segment is not None
-        series.slices_in_flight.add(k)
         work: Callable[[], Found]
         if segment.reduced:
             work = partial(self._slices.from_slices, series, k, segment, scale)
         elif series.direct:
             position = grid.frame_of_slice[k]
+            if position in series.in_flight:
+                # The object is read as a whole: another slice brings this one.
+                return None
             _promise(series, position)
             work = partial(self._slices.from_frame, series, k, segment, position)
         else:
             work = partial(self._slices.from_frames, series, k, segment, scale)
+        series.slices_in_flight.add(k)
         return Unit(work, partial(self._slice_made, series, k, segment))
 
     def _slice_made(self, series: OpenSeries, k: int, segment: Segment, found: Found) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sivr.dicom.presentation import stored_dtype
 from sivr.dicom.volume import range_needed, stack, volume_values
-from sivr.errors import NotFound
+from sivr.errors import Exhausted, NotFound
 from sivr.model.pixels import Window
 from sivr.model.studies import FrameAddress, Stack, VoxelScale
 from sivr.services.segments import Segment
@@ -161,15 +161,28 @@ class OpenSeries:
         """Under which render workers know the volume in this segment."""
         return f"{self.key}/{segment.name}"
 
+    def put(self, k: int, image: Array | int) -> bool:
+        """Slice k of the segment is this image, or this value everywhere, unless it is ready already; False
+        where there is no memory for it at present."""
+        if self.segment is None or self.segment.ready[k]:
+            return True
+        try:
+            self.segment.put(k, image)
+        except Exhausted as error:
+            self.unread, self.unread_at = error.message, time.monotonic()
+            return False
+        return True
+
     def note_progress(self) -> None:
         """Wake those who wait for slices."""
         self.progress.set()
         self.progress = asyncio.Event()
 
-    def next_slice(self) -> int | None:
-        """The slice of the volume to load next: coarse first, then outward from where somebody looks."""
+    def next_slices(self, most: int) -> list[int]:
+        """The slices of the volume to load next, at most so many: coarse first, then outward from where
+        somebody looks."""
         if self.segment is None or time.monotonic() < self.held_until:
-            return None
+            return []
         missing = self.segment.ready == 0
         if self.slices_in_flight:
             missing[list(self.slices_in_flight)] = False
@@ -179,10 +192,14 @@ class OpenSeries:
                 missing[k] = False
         candidates = np.flatnonzero(missing)
         if candidates.size == 0:
-            return None
+            return []
         coarse = candidates[candidates % COARSE_STEP == 0]
         if coarse.size:
             candidates = coarse
         first_of_layer = self._frame_of_slice[:: self.segment.factors[0]]
         distance = np.abs(first_of_layer[candidates] - self.center)
-        return int(candidates[int(np.argmin(distance))])
+        if candidates.size > most:
+            nearest = np.argpartition(distance, most)[:most]
+            candidates, distance = candidates[nearest], distance[nearest]
+        found: list[int] = candidates[np.argsort(distance, kind="stable")].tolist()
+        return found

@@ -41,10 +41,12 @@ class Overviews:
         """Fill a segment of ``factors_of`` the series; False where there is no sound overview of it."""
         try:
             with self._derived.open(series.study_uid, _name(series, segment.factors)) as file:
-                voxels = segment.voxels
+                voxels = np.empty(segment.shape, segment.dtype)
                 if file.size != voxels.nbytes:
                     raise NotFound("The overview is of another size.")
                 file.read_into(0, voxels.data.cast("B"))
+            for k, image in enumerate(voxels):
+                segment.put(k, image)
         except NotFound:
             # Not there, or damaged: then it is made again when all voxels are.
             self._derived.remove(series.study_uid, _name(series, segment.factors))
@@ -52,8 +54,6 @@ class Overviews:
         except SivrError as error:
             log.info("no overview", extra={"series": series.series_uid, "reason": error.message})
             return False
-        for k in range(segment.shape[0]):
-            segment.finish(k)
         return True
 
     def exists(self, series: OpenSeries, factors: Shape) -> bool:

@@ -2,9 +2,11 @@
 
 Layout: ``voxels[k, j, i]`` first, then one status byte per slice (0 missing, 1 ready), then, from the next
 multiple of 64 bytes on, the least and the largest value of every tile of each slice, as
-``sivr.kernels.bricks`` makes them: who decodes a slice has it in its cache, and no worker needs to read it
-again. A segment's name tells the node and the process, so that what a killed process left behind can be
-removed at the next start.
+``sivr.kernels.tiles`` makes them: who decodes a slice has it in its cache, and no worker needs to read it
+again. Slices are written as into a file, not through the mapping: that spares the system a fault for every
+page and the zeroes that would be overwritten, and where no memory is left it is an error that can be told,
+while a mapping would end the process. A segment's name tells the node and the process, so that what a killed
+process left behind can be removed at the next start.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import itertools
 import logging
 import os
 import re
+import threading
+from collections.abc import Iterator
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import Exhausted
-from sivr.kernels.bricks import BRICK, LOWEST, put_tile_ranges, tiles_of
+from sivr.kernels.tiles import put_tile_ranges, tiles_of
 
 log = logging.getLogger("sivr.segments")
 
@@ -33,12 +37,13 @@ MEMORY_LEFT_BYTES = 256 * 1024 * 1024
 _NO_ROOM = "The server has too little memory left for this volume; its slices can be read one by one."
 _ALIGNMENT = 64
 _numbers = itertools.count(1)
-_live: set[str] = set()
+_live: dict[str, Segment] = {}
 _lingering: list[SharedMemory] = []
+_lingering_lock = threading.Lock()
 
 
 class Segment:
-    """The voxels of one volume. Blocking to create (memory is really reserved): do it in a thread."""
+    """The voxels of one volume. Blocking to create: do it in a thread."""
 
     def __init__(
         self,
@@ -48,24 +53,33 @@ class Segment:
         *,
         padding: int | None = None,
         factors: tuple[int, int, int] = (1, 1, 1),
+        mapped: bool = False,
     ) -> None:
         """``factors``: voxels of the series that one voxel is the mean of, along k, j and i; ``padding`` is
-        the voxel that is no image. Raises Exhausted when the machine has no shared memory left for it."""
+        the voxel that is no image. With ``mapped`` the memory is taken at once, so that ``voxels`` may be
+        written to; else slices come by ``put`` only. Raises Exhausted when the machine has no shared memory
+        left for it."""
         kind = np.dtype(dtype)
         self.shape = shape
+        self.dtype = kind
         self.factors = factors
         self.shown = False
         """Whether somebody has been given a picture of it before it was whole."""
         self._padding = padding
-        self._lowest = LOWEST[kind.name]
         self.status_offset, self.ranges_offset, self.size_bytes = _layout(shape, kind)
         if self.size_bytes > room():
             raise Exhausted(_NO_ROOM)
         self.name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
+        self._lock = threading.Lock()
+        self._closed = False
+        self._writers = 0
+        self._slice_bytes = int(np.prod(shape[1:], dtype=np.int64)) * kind.itemsize
         self._memory = SharedMemory(self.name, create=True, size=self.size_bytes)
-        _live.add(self.name)
+        self._file = os.open(FOLDER / self.name, os.O_RDWR | os.O_CLOEXEC)
+        _live[self.name] = self
         try:
-            _reserve(self.name, self.size_bytes)
+            begin = 0 if mapped else self.status_offset
+            os.posix_fallocate(self._file, begin, self.size_bytes - begin)
         except OSError as error:
             self.close()
             if error.errno not in (errno.ENOSPC, errno.ENOMEM):
@@ -87,28 +101,78 @@ class Segment:
         """Whether voxels are means of several voxels of the series."""
         return self.factors != (1, 1, 1)
 
-    def put(self, k: int, image: npt.NDArray[Any] | int) -> None:
-        """Slice k is this image, or this value everywhere; it is ready when this returns. For threads."""
-        self.voxels[k] = image
-        self.finish(k)
+    @property
+    def promised_bytes(self) -> int:
+        """What its missing slices will take yet."""
+        ready: npt.NDArray[np.uint8] | None = self.__dict__.get("ready")
+        return 0 if ready is None else (ready.size - int(np.count_nonzero(ready))) * self._slice_bytes
 
-    def finish(self, k: int) -> None:
-        """Slice k was filled: it is ready when this returns. For threads."""
-        voxels: npt.NDArray[Any] = self.voxels[k]
-        put_tile_ranges(voxels, self._padding, self._lowest, BRICK, self._ranges[0, k], self._ranges[1, k])
-        self.ready[k] = 1
+    def put(self, k: int, image: npt.NDArray[Any] | int) -> npt.NDArray[Any] | None:
+        """Slice k is this image, or this value everywhere; it is ready when this returns. For threads.
+
+        Returns the slice where it lies now; None where the segment is closed. What is ready stays as it is.
+        Raises Exhausted when no memory is left for it; it is missing then.
+        """
+        values = np.full(self.shape[1:], image, self.dtype) if isinstance(image, int) else image
+        values = np.ascontiguousarray(values, self.dtype)
+        if values.shape != self.shape[1:]:
+            raise ValueError("The image does not have the size of a slice.")
+        with self._written() as writable:
+            if not writable:
+                return None
+            kept: npt.NDArray[Any] = self.voxels[k]
+            if self.ready[k]:
+                return kept
+            put_tile_ranges(values, self._padding, self._ranges[0, k], self._ranges[1, k])
+            left, at = values.data.cast("B"), k * self._slice_bytes
+            try:
+                while left:
+                    done = os.pwrite(self._file, left, at)
+                    left, at = left[done:], at + done
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+                    raise
+                raise Exhausted(_NO_ROOM) from error
+            self.ready[k] = 1
+            return kept
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[bool]:
+        """Keep the file open meanwhile: its number may be another file's as soon as it is closed. False
+        when it is closed already and nobody looks at the voxels any more."""
+        with self._lock:
+            writable = not self._closed
+            self._writers += writable
+        try:
+            yield writable
+        finally:
+            if writable:
+                with self._lock:
+                    self._writers -= 1
+                    last = self._closed and not self._writers
+                if last:
+                    self._release()
 
     def close(self) -> None:
         """Give the memory back; pictures that are still being made from it finish undisturbed."""
-        if self.name not in _live:
-            return
-        _live.discard(self.name)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            last = not self._writers
+        del _live[self.name]
+        with contextlib.suppress(FileNotFoundError):
+            self._memory.unlink()
+        if last:
+            self._release()
+
+    def _release(self) -> None:
+        os.close(self._file)
         self.__dict__.pop("voxels", None)
         self.__dict__.pop("ready", None)
         self.__dict__.pop("_ranges", None)
-        with contextlib.suppress(FileNotFoundError):
-            self._memory.unlink()
-        _lingering.append(self._memory)
+        with _lingering_lock:
+            _lingering.append(self._memory)
         release_lingering()
 
 
@@ -125,14 +189,15 @@ def _layout(shape: tuple[int, int, int], kind: np.dtype[Any]) -> tuple[int, int,
 
 def release_lingering() -> int:
     """Unmap closed segments that nobody looks at any more; returns how many are still being looked at."""
-    still = []
-    for memory in _lingering:
-        try:
-            memory.close()
-        except BufferError:
-            still.append(memory)
-    _lingering[:] = still
-    return len(still)
+    with _lingering_lock:
+        still = []
+        for memory in _lingering:
+            try:
+                memory.close()
+            except BufferError:
+                still.append(memory)
+        _lingering[:] = still
+        return len(still)
 
 
 def remove_leftovers(prefix: str) -> int:
@@ -165,8 +230,8 @@ def _alive(pid: int) -> bool:
 
 
 def room() -> int:
-    """Bytes a segment may have. Asked before any is taken: a tmpfs takes all of the machine's memory and the
-    kernel kills somebody before it says that it is full."""
+    """Bytes a segment may have beside what the others will take yet. Asked before any is taken: a tmpfs takes
+    all of the machine's memory and the kernel kills somebody before it says that it is full."""
     room = 1 << 62
     if FOLDER.is_dir():
         there = os.statvfs(FOLDER)
@@ -175,16 +240,4 @@ def room() -> int:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 room = min(room, int(line.split()[1]) * 1024 - MEMORY_LEFT_BYTES)
-    return room
-
-
-def _reserve(name: str, size: int) -> None:
-    """Take the pages now: writing to a full tmpfs would kill the process with SIGBUS."""
-    path = FOLDER / name
-    if not path.exists():
-        return
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    finally:
-        os.close(descriptor)
+    return room - sum(segment.promised_bytes for segment in list(_live.values()))

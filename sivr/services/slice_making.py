@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from sivr.errors import Exhausted
 from sivr.kernels.volumes import add_blocks, block_means
 from sivr.model.studies import VoxelScale
 from sivr.services.frame_reading import Found, FrameReader, Unread
-from sivr.services.open_series import OpenSeries
+from sivr.services.open_series import Array, OpenSeries
 from sivr.services.segments import Segment
 
 
@@ -20,18 +21,13 @@ class SliceMaker:
 
     def from_frame(self, series: OpenSeries, k: int, segment: Segment, position: int) -> Found:
         """Slice k is this frame as it is stored."""
-        # The reader's own flags: nobody may see the slice before its ranges are there.
-        filled = np.zeros(segment.shape[0], np.uint8)
-        found = self._reader.read_into(series, position, segment.voxels, filled, k)
-        if filled[k] and not segment.ready[k]:
-            segment.finish(k)
-        return found
+        return self._reader.read_into(series, position, segment, k)
 
     def from_frames(self, series: OpenSeries, k: int, segment: Segment, scale: VoxelScale) -> Found:
         """Slice k is made of frames that are brought to a common scale, or lies between them."""
         found, voxels = self._reader.slice_voxels(series, k, scale)
-        if voxels is not None:
-            segment.put(k, voxels)
+        if voxels is not None and (wrong := _put(segment, k, voxels)):
+            return dict.fromkeys(found, wrong)
         return found
 
     def from_slices(self, series: OpenSeries, k: int, segment: Segment, scale: VoxelScale) -> Found:
@@ -50,5 +46,16 @@ class SliceMaker:
             if voxels is not None:
                 add_blocks(voxels, rows, columns, scale.padding_value, totals, counts)
         if counts.any() or scale.padding_value is not None:
-            segment.put(k, block_means(totals, counts, scale.padding_value or 0, segment.voxels.dtype))
+            means = block_means(totals, counts, scale.padding_value or 0, segment.dtype)
+            if error := _put(segment, k, means):
+                return {grid.frame_of_slice[k * deep]: error}
         return wrong
+
+
+def _put(segment: Segment, k: int, image: Array) -> Unread | None:
+    """Why there is no memory for it at present."""
+    try:
+        segment.put(k, image)
+    except Exhausted as error:
+        return Unread(error.message)
+    return None

@@ -212,7 +212,7 @@ class _Process:
         asyncio.get_running_loop().add_reader(self._socket, self._hear)
 
     def _spawn(self) -> None:
-        slots = Segment(self._prefix, (1, SLOTS, 2 * SLOT_BYTES), np.uint8)
+        slots = Segment(self._prefix, (1, SLOTS, 2 * SLOT_BYTES), np.uint8, mapped=True)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         context = multiprocessing.get_context("spawn")
         process = context.Process(target=main, args=(theirs, slots.name), name="sivr-slices", daemon=True)

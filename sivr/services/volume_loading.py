@@ -170,7 +170,7 @@ class VolumeLoader:
 
     async def _allocate(self, series: OpenSeries, idle_s: float, reduce: bool) -> None:
         try:
-            segment = await self._new_segment(series, idle_s, reduce)
+            await self._new_segment(series, idle_s, reduce)
         except SivrError as error:
             series.no_segment = error.message
             series.no_segment_at = time.monotonic()
@@ -183,8 +183,7 @@ class VolumeLoader:
         for position, k in series.slice_of_frame.items():
             if position in series.errors:
                 fill_broken(series, k)
-            elif (values := self._memory.peek(series, position)) is not None:
-                segment.put(k, values)
+            elif (values := self._memory.peek(series, position)) is not None and series.put(k, values):
                 self._memory.drop_frames([(series.key, position)])
         series.note_progress()
 
@@ -293,7 +292,7 @@ def fill_broken(series: OpenSeries, k: int) -> None:
     if segment is None or scale is None or segment.ready[k]:
         return
     empty = scale.padding_value
-    segment.put(k, _darkest(series, scale) if empty is None else empty)
+    series.put(k, _darkest(series, scale) if empty is None else empty)
 
 
 def _darkest(series: OpenSeries, scale: VoxelScale) -> int:

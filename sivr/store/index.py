@@ -20,6 +20,7 @@ from sivr.store.schema.columns import now
 from sivr.store.schema.render import accepted, instance, message, study
 
 FEW_HEADERS = 4
+_STORED = (instance.c.header, instance.c.sha256, instance.c.size_bytes, instance.c.md5)
 _MAX_HEADER_BYTES = 256 * 1024 * 1024
 
 
@@ -49,9 +50,17 @@ class Index:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def headers(self, study_uid: str, series_uid: str) -> list[StoredInstance]:
-        """The stored instances of a series; empty when there are none."""
-        return await self._read(instance.c.study_uid == study_uid, instance.c.series_uid == series_uid)
+    async def opened(self, study_uid: str, series_uid: str) -> tuple[int, list[StoredInstance]]:
+        """``revision`` and the stored instances of a series of the same moment; none when there are none."""
+        query = (
+            sa.select(*_STORED, study.c.revision)
+            .join(study, study.c.study_uid == instance.c.study_uid, isouter=True)
+            .where(instance.c.study_uid == study_uid, instance.c.series_uid == series_uid)
+            .order_by(instance.c.instance_uid)
+        )
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return (rows[0][-1] or 0) if rows else 0, await _unpacked(rows)
 
     async def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> StoredInstance | None:
         """One stored instance; None when there is none."""
@@ -146,15 +155,16 @@ class Index:
 
     async def _read(self, *conditions: sa.ColumnElement[bool]) -> list[StoredInstance]:
         query = (
-            sa.select(instance.c.header, instance.c.sha256, instance.c.size_bytes, instance.c.md5)
-            .where(*conditions)
-            .order_by(instance.c.series_uid, instance.c.instance_uid)
+            sa.select(*_STORED).where(*conditions).order_by(instance.c.series_uid, instance.c.instance_uid)
         )
         async with self._database.connect() as connection:
             rows = (await connection.execute(query)).all()
+        return await _unpacked(rows)
 
-        def unpacked() -> list[StoredInstance]:
-            return [StoredInstance(unpack(row[0]), row[1], row[2], row[3]) for row in rows]
 
-        # Hundreds of headers take tens of milliseconds.
-        return unpacked() if len(rows) <= FEW_HEADERS else await asyncio.to_thread(unpacked)
+async def _unpacked(rows: Sequence[sa.Row[Any]]) -> list[StoredInstance]:
+    def unpacked() -> list[StoredInstance]:
+        return [StoredInstance(unpack(row[0]), row[1], row[2], row[3]) for row in rows]
+
+    # Hundreds of headers take tens of milliseconds.
+    return unpacked() if len(rows) <= FEW_HEADERS else await asyncio.to_thread(unpacked)

@@ -11,7 +11,7 @@ import pytest
 from sivr.gl.ready import ReadyVolume
 from sivr.gl.software import SoftwareCaster, SoftwareVolume
 from sivr.gl.source import VolumeSource
-from sivr.kernels.bricks import LOWEST
+from sivr.kernels.tiles import LOWEST
 from sivr.model.pixels import Window
 from sivr.model.rendering import Method, Viewpoint, VolumeView
 from sivr.services.segments import Segment

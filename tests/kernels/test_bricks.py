@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 
 from sivr.kernels.bricks import (
+    BRICK,
     brick_ranges,
     distance_field,
     occupied_bricks,
-    tile_ranges,
     volume_brick_ranges,
 )
+from sivr.kernels.tiles import put_tile_ranges, tile_ranges
 
 rng = np.random.default_rng(4)
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 16), (13, 18, 7), (1, 1, 1), (5, 4, 9)])
-@pytest.mark.parametrize("size", [4, 8])
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "uint8", "float32"])
-def test_ranges_reach_one_voxel_beyond(shape: tuple[int, int, int], size: int, dtype: str) -> None:
+def test_ranges_reach_one_voxel_beyond(shape: tuple[int, int, int], dtype: str) -> None:
+    size = BRICK
     voxels = rng.integers(0, 200, shape).astype(dtype)
-    low, high = volume_brick_ranges(voxels, size)
+    low, high = volume_brick_ranges(voxels)
     assert low.shape == tuple(-(-n // size) for n in shape) and low.dtype == voxels.dtype
     for k, j, i in np.ndindex(*low.shape):
         block = voxels[
@@ -32,12 +33,24 @@ def test_ranges_reach_one_voxel_beyond(shape: tuple[int, int, int], size: int, d
         assert (low[k, j, i], high[k, j, i]) == (block.min(), block.max())
 
 
+@pytest.mark.parametrize("shape", [(512, 512), (9, 6), (1, 1)])
+@pytest.mark.parametrize(("dtype", "lowest"), [("int16", -32768), ("uint16", 0), ("uint8", 0)])
+def test_padding_counts_as_the_lowest(shape: tuple[int, int], dtype: str, lowest: int) -> None:
+    image = rng.integers(3, 9, shape).astype(dtype)
+    seen = np.where(image == 5, np.array(lowest).astype(dtype), image)
+    wanted = tile_ranges(seen)
+    for padding, given in ((5, image), (None, seen), (1 << 20, seen)):
+        low, high = np.empty_like(wanted[0]), np.empty_like(wanted[1])
+        put_tile_ranges(given, padding, low, high)
+        assert np.array_equal(low, wanted[0]) and np.array_equal(high, wanted[1])
+
+
 def test_missing_slices_show_others() -> None:
     voxels = rng.integers(0, 200, (3, 9, 9)).astype(np.int16)
     source = np.array([0, 0, 0, 0, 2, 2, 2, 2, 2])
-    tiles = [tile_ranges(image, 4) for image in voxels]
-    got = brick_ranges(np.stack([t[0] for t in tiles]), np.stack([t[1] for t in tiles]), source, 4)
-    want = volume_brick_ranges(voxels[source], 4)
+    tiles = [tile_ranges(image) for image in voxels]
+    got = brick_ranges(np.stack([t[0] for t in tiles]), np.stack([t[1] for t in tiles]), source)
+    want = volume_brick_ranges(voxels[source])
     assert np.array_equal(got[0], want[0]) and np.array_equal(got[1], want[1])
 
 

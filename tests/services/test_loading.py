@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -461,6 +463,39 @@ async def test_a_disk_that_fails_for_a_while_breaks_nothing_for_good(
         assert (
             await found.frame(series, 11) * series.scale.slope + series.scale.intercept == truth[11]
         ).all()
+
+
+@pytest.mark.parametrize("multi_frame", [False, True])
+async def test_no_memory_for_a_while_breaks_nothing_for_good(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multi_frame: bool
+) -> None:
+    monkeypatch.setattr("sivr.services.loading.RETRY_S", 0.2)
+    stored = await store_files(
+        store, write_phantom(tmp_path / "in", "letter", SHAPE, multi_frame=multi_frame)
+    )
+    truth = phantom_values("letter", SHAPE)
+    write, full = os.pwrite, True
+
+    def to_a_full_disk(file: int, data: memoryview, at: int) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data, at)
+
+    monkeypatch.setattr("sivr.services.segments.os.pwrite", to_a_full_disk)
+    async with loader(store) as found:
+        series = await opened(found, stored)
+        assert series.scale is not None
+        with pytest.raises(Unavailable):
+            async with found.volume(series, coarse=False):
+                pass
+        frame = await found.frame(series, 11)
+        assert (frame * series.scale.slope + series.scale.intercept == truth[11]).all()
+        assert not found.progress(series).broken
+        full = False
+        async with found.volume(series, coarse=False):
+            assert series.segment is not None
+            voxels = series.segment.voxels * series.scale.slope + series.scale.intercept
+            assert (voxels == truth).all()
 
 
 def rewritten(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from sivr.errors import Exhausted
-from sivr.kernels.bricks import BRICK, tile_ranges, tiles_of
+from sivr.kernels.tiles import tile_ranges, tiles_of
 from sivr.services.segments import FOLDER, Segment, release_lingering, remove_leftovers, size_of
 
 
@@ -49,7 +50,7 @@ def test_ranges_of_tiles_are_there_when_a_slice_is_ready(prefix: str) -> None:
         ranges = np.frombuffer(raw, "<i2", int(np.prod(tiles)), segment.ranges_offset).reshape(tiles)
         for k in (1, 2):
             seen = np.where(images[k] == 77, np.int16(-32768), images[k])
-            for found, wanted in zip(ranges[:, k], tile_ranges(seen, BRICK), strict=True):
+            for found, wanted in zip(ranges[:, k], tile_ranges(seen), strict=True):
                 assert (found == wanted).all()
         assert segment.ready.tolist() == [0, 1, 1]
     finally:
@@ -66,6 +67,70 @@ def test_a_closed_segment_lasts_until_nobody_looks(prefix: str) -> None:
     assert release_lingering() >= 1
     del looking
     assert release_lingering() == 0
+
+
+def test_what_missing_slices_will_take_is_promised(prefix: str) -> None:
+    segment = Segment(prefix, (4, 1024, 1024), "uint8")
+    try:
+        assert segment.promised_bytes == 4 << 20
+        kept = segment.put(2, 7)
+        assert kept is not None and (kept == 7).all() and (segment.voxels[2] == 7).all()
+        assert segment.promised_bytes == 3 << 20
+    finally:
+        segment.close()
+    assert segment.promised_bytes == 0
+
+
+def test_what_is_ready_stays(prefix: str) -> None:
+    segment = Segment(prefix, (2, 4, 4), "uint8")
+    try:
+        segment.put(1, 7)
+        kept = segment.put(1, 8)
+        assert kept is not None and (kept == 7).all()
+        with pytest.raises(ValueError, match="size"):
+            segment.put(0, np.zeros((4, 5), np.uint8))
+        del kept
+    finally:
+        segment.close()
+
+
+def test_no_memory_is_an_error_and_the_slice_is_missing(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = Segment(prefix, (2, 4, 4), "uint8")
+    try:
+        with monkeypatch.context() as full:
+
+            def no_space(*given: object) -> int:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            full.setattr("sivr.services.segments.os.pwrite", no_space)
+            with pytest.raises(Exhausted):
+                segment.put(0, 7)
+        assert segment.ready.tolist() == [0, 0]
+        segment.put(0, 7)
+        assert segment.ready.tolist() == [1, 0]
+    finally:
+        segment.close()
+
+
+def test_a_file_stays_open_until_the_last_writer_is_done(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its number could be another file's, and voxels be written there."""
+    segment = Segment(prefix, (2, 4, 4), "uint8")
+    closed: list[int] = []
+    write, close = os.pwrite, os.close
+
+    def slowly(file: int, data: memoryview, at: int) -> int:
+        segment.close()
+        assert file not in closed
+        return write(file, data, at)
+
+    monkeypatch.setattr("sivr.services.segments.os.pwrite", slowly)
+    monkeypatch.setattr("sivr.services.segments.os.close", lambda file: (closed.append(file), close(file)))
+    segment.put(0, 7)
+    assert len(closed) == 1
+    assert segment.put(1, 7) is None
+    assert not (FOLDER / segment.name).exists()
 
 
 def test_more_than_the_machine_has_is_refused(prefix: str) -> None:

@@ -59,7 +59,7 @@ async def test_stored_indexed_and_told(ingest: Ingest, institution: Listener, tm
     assert state.bytes == sum(one.size_bytes for one in results)
     study = results[0].study_uid
     assert [(one.study_uid, one.instances, one.indexed) for one in state.studies] == [(study, 6, True)]
-    stored = await ingest.index.headers(study, results[0].series_uid)
+    _, stored = await ingest.index.opened(study, results[0].series_uid)
     assert {one.header.instance_uid for one in stored} == {one.instance_uid for one in results}
     notice = await institution.heard(study, 6)
     assert (notice.patient_id, notice.patient_issuer) == ("p1", TOPLEVEL)

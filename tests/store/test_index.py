@@ -38,7 +38,7 @@ async def test_before_and_after(database: Database, index: Index) -> None:
     assert not await index.indexing("1.2")
     stored = await index.study("1.2")
     assert [one.header.instance_uid for one in stored] == [f"1.2.1.{number}" for number in range(1, 6)]
-    assert stored == await index.headers("1.2", "1.2.1")
+    assert (await index.revision("1.2"), stored) == await index.opened("1.2", "1.2.1")
     assert await index.series_uids("1.2") == ["1.2.1"]
     assert await index.instance("1.2", "1.2.1", "1.2.1.3") == stored[2]
     assert await index.revision("1.2") > 0
@@ -46,7 +46,8 @@ async def test_before_and_after(database: Database, index: Index) -> None:
 
 
 async def test_what_is_not_there(index: Index) -> None:
-    assert await index.study("9") == await index.headers("1.2", "9") == []
+    assert await index.study("9") == []
+    assert await index.opened("1.2", "9") == (0, [])
     assert await index.series_uids("9") == []
     assert await index.instance("1.2", "1.2.1", "9") is None
     assert await index.revision("9") == 0
