@@ -78,8 +78,8 @@ class Segment:
         self._file = os.open(FOLDER / self.name, os.O_RDWR | os.O_CLOEXEC)
         _live[self.name] = self
         try:
-            begin = 0 if mapped else self.status_offset
-            os.posix_fallocate(self._file, begin, self.size_bytes - begin)
+            begin, end = (0, self.size_bytes) if mapped else (self.status_offset, self.ranges_offset)
+            os.posix_fallocate(self._file, begin, end - begin)
         except OSError as error:
             self.close()
             if error.errno not in (errno.ENOSPC, errno.ENOMEM):
@@ -92,9 +92,6 @@ class Segment:
         count = self.status_offset // kind.itemsize
         self.voxels: npt.NDArray[Any] = np.frombuffer(memory, kind, count).reshape(shape)
         self.ready: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, shape[0], self.status_offset)
-        tiles = tiles_of(shape)
-        count = int(np.prod(tiles, dtype=np.int64))
-        self._ranges = np.frombuffer(memory, kind, 2 * count, self.ranges_offset).reshape(2, *tiles)
 
     @property
     def reduced(self) -> bool:
@@ -105,7 +102,8 @@ class Segment:
     def promised_bytes(self) -> int:
         """What its missing slices will take yet."""
         ready: npt.NDArray[np.uint8] | None = self.__dict__.get("ready")
-        return 0 if ready is None else (ready.size - int(np.count_nonzero(ready))) * self._slice_bytes
+        missing = 0 if ready is None else ready.size - int(np.count_nonzero(ready))
+        return missing * self.size_bytes // max(1, self.shape[0])
 
     def put(self, k: int, image: npt.NDArray[Any] | int) -> npt.NDArray[Any] | None:
         """Slice k is this image, or this value everywhere; it is ready when this returns. For threads.
@@ -123,18 +121,25 @@ class Segment:
             kept: npt.NDArray[Any] = self.voxels[k]
             if self.ready[k]:
                 return kept
-            put_tile_ranges(values, self._padding, self._ranges[0, k], self._ranges[1, k])
-            left, at = values.data.cast("B"), k * self._slice_bytes
+            ranges = np.empty((2, *tiles_of(self.shape)[1:]), self.dtype)
+            put_tile_ranges(values, self._padding, ranges[0], ranges[1])
+            size = ranges[0].nbytes
             try:
-                while left:
-                    done = os.pwrite(self._file, left, at)
-                    left, at = left[done:], at + done
+                self._write(values, k * self._slice_bytes)
+                self._write(ranges[0], self.ranges_offset + k * size)
+                self._write(ranges[1], self.ranges_offset + (self.shape[0] + k) * size)
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.ENOMEM):
                     raise
                 raise Exhausted(_NO_ROOM) from error
             self.ready[k] = 1
             return kept
+
+    def _write(self, values: npt.NDArray[Any], at: int) -> None:
+        left = values.data.cast("B")
+        while left:
+            done = os.pwrite(self._file, left, at)
+            left, at = left[done:], at + done
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[bool]:
@@ -170,7 +175,6 @@ class Segment:
         os.close(self._file)
         self.__dict__.pop("voxels", None)
         self.__dict__.pop("ready", None)
-        self.__dict__.pop("_ranges", None)
         with _lingering_lock:
             _lingering.append(self._memory)
         release_lingering()
