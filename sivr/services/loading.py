@@ -84,7 +84,7 @@ class SeriesLoader:
         self._slices = SliceMaker(self._reader)
         self._pool = DecodePool(threads, self._background)
         frame = partial(self.frame, prefetch=False)
-        self._volumes = VolumeLoader(self._memory, self._pool.wake, frame, overviews)
+        self._volumes = VolumeLoader(self._memory, self._pool.wake, frame, self._reader.fetch, overviews)
         self._series: OrderedDict[tuple[str, str], OpenSeries] = OrderedDict()
         self._opening: dict[tuple[str, str], asyncio.Task[OpenSeries]] = {}
         self._behind: set[asyncio.Task[None]] = set()

@@ -196,10 +196,23 @@ class OpenSeries:
         coarse = candidates[candidates % COARSE_STEP == 0]
         if coarse.size:
             candidates = coarse
-        first_of_layer = self._frame_of_slice[:: self.segment.factors[0]]
-        distance = np.abs(first_of_layer[candidates] - self.center)
+        distance = self._distance(candidates)
         if candidates.size > most:
             nearest = np.argpartition(distance, most)[:most]
             candidates, distance = candidates[nearest], distance[nearest]
         found: list[int] = candidates[np.argsort(distance, kind="stable")].tolist()
         return found
+
+    def frames_in_order(self) -> list[int]:
+        """Frames (places in reading order) of missing slices, in the order of ``next_slices``."""
+        if self.segment is None or self.stack.volume is None:
+            return []
+        missing = np.flatnonzero(self.segment.ready == 0)
+        order = missing[np.lexsort((self._distance(missing), missing % COARSE_STEP != 0))]
+        deep = self.segment.factors[0]
+        frames = self.stack.volume.frame_of_slice
+        return [frame for k in order.tolist() for frame in frames[k * deep : (k + 1) * deep]]
+
+    def _distance(self, slices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        assert self.segment is not None
+        return np.abs(self._frame_of_slice[:: self.segment.factors[0]][slices] - self.center)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -43,12 +43,15 @@ class VolumeLoader:
         memory: PixelMemory,
         wake: Callable[[], None],
         frame: Callable[[OpenSeries, int], Awaitable[Array]],
+        fetch: Callable[[OpenSeries, Sequence[int]], None],
         overviews: Overviews | None,
     ) -> None:
-        """``wake`` makes the decoding threads ask for work, ``frame`` reads a frame without fetching more."""
+        """``wake`` makes the decoding threads ask for work, ``frame`` reads a frame without loading more;
+        ``fetch`` lets the system read frames ahead, in a thread."""
         self._memory = memory
         self._wake = wake
         self._frame = frame
+        self._fetch = fetch
         self._overviews = overviews
         self._tasks: set[asyncio.Task[Any]] = set()
         self.retired: list[OpenSeries] = []
@@ -186,6 +189,7 @@ class VolumeLoader:
             elif (values := self._memory.peek(series, position)) is not None and series.put(k, values):
                 self._memory.drop_frames([(series.key, position)])
         series.note_progress()
+        self._go_on(asyncio.to_thread(self._fetch, series, series.frames_in_order()))
 
     async def _new_segment(self, series: OpenSeries, idle_s: float, reduce: bool) -> Segment:
         grid = series.stack.volume

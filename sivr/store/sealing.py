@@ -23,7 +23,7 @@ import os
 import secrets
 import struct
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
 
@@ -278,6 +278,13 @@ def chunk_around(layout: Layout, offset: int) -> tuple[int, int]:
     """Where the chunk that holds this byte begins and ends in the object."""
     number = bisect_right(layout.plain_starts, offset) - 1
     return layout.plain_starts[number], layout.plain_starts[number + 1]
+
+
+def stored_range(layout: Layout, begin: int, end: int) -> tuple[int, int]:
+    """The bytes of the file that hold those of the object from ``begin`` to before ``end``."""
+    first = bisect_right(layout.plain_starts, begin) - 1
+    last = min(bisect_left(layout.plain_starts, end), len(layout.stored_starts) - 1)
+    return layout.stored_starts[first], layout.stored_starts[max(first, last)]
 
 
 def read_into(descriptor: int, layout: Layout, offset: int, out: memoryview) -> int:

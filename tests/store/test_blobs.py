@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from sivr.dicom.phantom import write_phantom
 from sivr.dicom.read import read_header
 from sivr.errors import Gone, Invalid, NotFound, Unavailable
 from sivr.store.blobs import Blobs
-from sivr.store.sealing import MAGIC, Form, StudyKey, is_sealed
+from sivr.store.sealing import CHUNK_BYTES, MAGIC, Form, StudyKey, is_sealed
 from tests.services.stored import exists
 
 BODY = b"0123456789" * 1000
@@ -301,3 +303,51 @@ def test_what_was_left_half_sealed_goes(tmp_path: Path) -> None:
     blobs.remove_unfinished(3600)
     assert list(left.parent.iterdir()) == []
     assert [one for group in blobs.groups(0) for one in group] == [SHA]
+
+
+def cached(path: Path, offset: int) -> bool:
+    """Whether the system has this page of a file in its cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def forget(path: Path) -> None:
+    """Take a file out of the system's cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def test_what_is_fetched_is_in_the_system_s_cache_and_nothing_else(blobs: Blobs, tmp_path: Path) -> None:
+    frame = 1 << 20
+    body = secrets.token_bytes(32 * frame)
+    sha256 = put(blobs, tmp_path, body)
+    path = path_of(tmp_path, sha256)
+    blobs.size(sha256)
+    forget(path)
+    try:
+        if cached(path, 20 << 20):
+            pytest.skip("this file system forgets nothing")
+    except OSError:
+        pytest.skip("this file system does not tell what is in its cache")
+    wanted = blobs.fetch(sha256, [(4 * frame, frame), (20 * frame, frame)])
+    # Where frames lie in chunks, whole chunks are wanted.
+    assert 2 * frame <= wanted <= 4 * CHUNK_BYTES + 4096
+    deadline = time.monotonic() + 20
+    while not all(cached(path, at * frame + frame // 2) for at in (4, 20)):
+        assert time.monotonic() < deadline, "not fetched"
+        time.sleep(0.01)
+    assert not cached(path, 12 * frame) and not cached(path, 28 * frame)
+    assert blobs.read(sha256, 20 * frame, frame) == body[20 * frame : 21 * frame]
+
+
+def test_fetching_what_is_not_there_does_nothing(blobs: Blobs, tmp_path: Path) -> None:
+    assert blobs.fetch(SHA, [(0, 10)]) == 0
+    put(blobs, tmp_path)
+    assert blobs.fetch(SHA, [(0, 100), (9_999, 1), (20_000, 5)]) > 0
