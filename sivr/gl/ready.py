@@ -17,6 +17,7 @@ from sivr.kernels.bricks import (
     brick_ranges,
     distance_field,
     occupied_bricks,
+    quick_distance_field,
 )
 from sivr.kernels.tiles import fits, tile_ranges, tiles_of
 from sivr.kernels.volumes import reduce_slice, replace
@@ -191,17 +192,16 @@ class ReadyVolume:
         body = values[values > low + 0.02 * (high - low)]
         return float(np.percentile(body, 99.5)) if body.size else high
 
-    def distances(self, function: TransferFunction) -> npt.NDArray[np.uint8]:
-        """Distance of every brick to the nearest one that this function shows."""
+    def distances(self, function: TransferFunction, *, quick: bool = False) -> npt.NDArray[np.uint8]:
+        """Distance of every brick to the nearest one that this function shows; ``quick`` may say less."""
         low, high = self.brick_ranges()
         flags, first, step = visible_values(function)
         slope, intercept = self.source.slope, self.source.intercept
         if slope < 0:
             flags = flags[::-1]
             first += step * len(flags)
-        return distance_field(
-            occupied_bricks(low, high, flags, (first - intercept) / slope, step / abs(slope))
-        )
+        occupied = occupied_bricks(low, high, flags, (first - intercept) / slope, step / abs(slope))
+        return quick_distance_field(occupied) if quick else distance_field(occupied)
 
 
 def _spread(layers: npt.NDArray[np.int64]) -> list[int]:

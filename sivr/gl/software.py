@@ -103,13 +103,19 @@ class SoftwareVolume(ReadyVolume):
         total += self._own.nbytes if self._own is not None else 0
         return total + sum(field.nbytes for _, field in self._distances.values())
 
-    def distance_map(self, function: TransferFunction) -> npt.NDArray[np.uint8]:
-        """Distances of bricks to what this function shows."""
-        key = (function.points,)
-        known = self._distances.get(key)
-        if known is None or known[0] != self.version:
-            known = self._distances[key] = (self.version, self.distances(function))
-        self._distances.move_to_end(key)
+    def distance_map(self, function: TransferFunction, *, draft: bool = False) -> npt.NDArray[np.uint8]:
+        """Distances of bricks to what this function shows; less exact where they are made for a draft, or
+        for slices that more will soon come between."""
+        for quick in (False, True) if draft or not self.complete else (False,):
+            known = self._distances.get((function.points, quick))
+            if known is not None and known[0] == self.version:
+                break
+        else:
+            known = self._distances[function.points, quick] = (
+                self.version,
+                self.distances(function, quick=quick),
+            )
+        self._distances.move_to_end((function.points, quick))
         while len(self._distances) > KEPT:
             self._distances.popitem(last=False)
         return known[1]
@@ -259,7 +265,7 @@ class SoftwareCaster:
 
         opacity = np.ascontiguousarray(table.colors[:, 3])
         colors = composite.packed_colors(table.colors[:, :3])
-        distance = volume.distance_map(function)
+        distance = volume.distance_map(function, draft=view.draft)
         voxels = volume.voxels()
         if refined:
             every = [parameters(one.rays(rays, step), passes.OPAQUE) for one in passes.passes(view.refine)]

@@ -67,6 +67,52 @@ def distance_field(occupied: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return out
 
 
+def quick_distance_field(occupied: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """As ``distance_field``, but never too far rather than exact: of blocks of 2 x 2 x 2 bricks.
+
+    An eighth of the time; rays take 2-10% longer through it. For what is shown once.
+    """
+    blocks = np.empty(tuple(-(-count // 2) for count in occupied.shape), np.uint8)
+    _any_of_blocks(occupied, blocks)
+    out = np.empty_like(occupied)
+    _within_blocks(occupied, distance_field(blocks), out)
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _any_of_blocks(occupied, out):  # type: ignore[no-untyped-def]
+    depth, rows, columns = occupied.shape
+    for k in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            found = out[k, j]
+            found[:] = 0
+            for kk in range(2 * k, min(2 * k + 2, depth)):
+                for jj in range(2 * j, min(2 * j + 2, rows)):
+                    line = occupied[kk, jj]
+                    for i in range(columns // 2):
+                        found[i] |= line[2 * i] | line[2 * i + 1]
+                    if columns % 2:
+                        found[columns // 2] |= line[columns - 1]
+
+
+@numba.njit(nogil=True, cache=True)
+def _within_blocks(occupied, blocks, out):  # type: ignore[no-untyped-def]
+    depth, rows, columns = occupied.shape
+    wide = np.empty(2 * blocks.shape[2], np.uint8)
+    for k in range(depth):
+        for j in range(rows):
+            line = blocks[k >> 1, j >> 1]
+            for i in range(line.size):
+                # The brick may lie at that side of its block, and the occupied one at this side of its.
+                away = np.int32(line[i])
+                least = np.uint8(1 if away == 0 else 255 if away > 127 else 2 * away - 1)
+                wide[2 * i] = least
+                wide[2 * i + 1] = least
+            filled, target = occupied[k, j], out[k, j]
+            for i in range(columns):
+                target[i] = np.uint8(0) if filled[i] else wide[i]
+
+
 @numba.njit(nogil=True, cache=True)
 def _brick_ranges(low, high, source, out_low, out_high):  # type: ignore[no-untyped-def]
     count = source.size

@@ -42,7 +42,7 @@ def warm_up_rays() -> None:
         # Shared memory is mapped for reading, which is another type to the compiler.
         ranges = _read_only(np.zeros((4, 2, 2), dtype))
         low, high = bricks.brick_ranges(ranges, ranges, np.arange(4))
-        bricks.distance_field(bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0))
+        bricks.quick_distance_field(bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0))
         if dtype != "uint8":
             for mapped in (True, False):
                 composite.program_for(Layout(dtype, mapped))

@@ -10,6 +10,7 @@ from sivr.kernels.bricks import (
     brick_ranges,
     distance_field,
     occupied_bricks,
+    quick_distance_field,
     volume_brick_ranges,
 )
 from sivr.kernels.tiles import put_tile_ranges, tile_ranges
@@ -74,6 +75,17 @@ def test_distances_are_chebyshev(filled: int) -> None:
     for place in np.ndindex(*occupied.shape):
         want = np.abs(places - place).max(axis=1).min() if filled else 255
         assert got[place] == want
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 12), (8, 8, 8), (1, 1, 3), (1, 1, 601)])
+@pytest.mark.parametrize("filled", [0, 1, 3])
+def test_quick_distances_are_never_too_far(shape: tuple[int, int, int], filled: int) -> None:
+    occupied = np.zeros(shape, np.uint8)
+    occupied.reshape(-1)[rng.choice(occupied.size, filled, replace=False)] = 1
+    exact, got = distance_field(occupied), quick_distance_field(occupied)
+    assert ((got == 0) == (exact == 0)).all() and (got <= exact).all()
+    # Nor much too near: a block of two bricks, on either side.
+    assert (got.astype(int) >= np.minimum(exact.astype(int) - 3, 252)).all()
 
 
 def test_far_distances_end_at_255() -> None:
