@@ -249,7 +249,7 @@ class SeriesLoader:
         """The series as a volume in shared memory, kept there while the context is open.
 
         With ``coarse`` it is handed out as soon as something of it can be shown everywhere (an overview made
-        earlier, or every eighth slice), else when all of it is there. Where the memory does not hold all
+        earlier, or slices from all over it), else when all of it is there. Where the memory does not hold all
         voxels, means of them are handed out, and the source says so. Raises Invalid when the series has no
         volume, Exhausted when there is no memory for the least of it.
         """

@@ -24,6 +24,8 @@ State = Literal["idle", "loading", "complete"]
 
 COARSE_STEP = 8
 """Every so many slices come first, so that a coarse volume can be shown while the rest is loading."""
+MANY_SLICES = 512
+"""Of so many, every other one of the coarse ones shows as much as all do of fewer."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -123,6 +125,12 @@ class OpenSeries:
         """Number of frames in reading order."""
         return len(self.stack.frames)
 
+    @property
+    def coarse_step(self) -> int:
+        """Every so many slices of the segment come first."""
+        many = self.segment is not None and self.segment.shape[0] >= MANY_SLICES
+        return 2 * COARSE_STEP if many else COARSE_STEP
+
     def header_of(self, position: int) -> tuple[StoredInstance, int]:
         """The stored instance and the 0-based frame number of a frame in reading order."""
         address = self.stack.frames[position]
@@ -193,7 +201,7 @@ class OpenSeries:
         candidates = np.flatnonzero(missing)
         if candidates.size == 0:
             return []
-        coarse = candidates[candidates % COARSE_STEP == 0]
+        coarse = candidates[candidates % self.coarse_step == 0]
         if coarse.size:
             candidates = coarse
         distance = self._distance(candidates)
@@ -208,7 +216,7 @@ class OpenSeries:
         if self.segment is None or self.stack.volume is None:
             return []
         missing = np.flatnonzero(self.segment.ready == 0)
-        order = missing[np.lexsort((self._distance(missing), missing % COARSE_STEP != 0))]
+        order = missing[np.lexsort((self._distance(missing), missing % self.coarse_step != 0))]
         deep = self.segment.factors[0]
         frames = self.stack.volume.frame_of_slice
         return [frame for k in order.tolist() for frame in frames[k * deep : (k + 1) * deep]]

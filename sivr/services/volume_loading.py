@@ -16,7 +16,7 @@ from sivr.dicom.volume import volume_values
 from sivr.errors import Exhausted, Invalid, SivrError, Unavailable
 from sivr.gl.source import VolumeSource
 from sivr.model.studies import VoxelScale
-from sivr.services.open_series import COARSE_STEP, Array, OpenSeries
+from sivr.services.open_series import Array, OpenSeries
 from sivr.services.overviews import Overviews, factors_of
 from sivr.services.pixel_memory import PixelMemory
 from sivr.services.reduction import reduced_affine, reduced_shape, reduction
@@ -102,14 +102,14 @@ class VolumeLoader:
                 self._begin(series)
 
     async def _until(self, series: OpenSeries, segment: Segment, coarse: bool) -> None:
-        """Wait for all slices, or for every eighth."""
+        """Wait for all slices, or for the coarse ones."""
         begun = time.monotonic()
         while True:
             if series.unread_at > begun:
                 raise Unavailable(series.unread, {"retry_after_s": int(RETRY_S)})
             waiting = series.progress
             ready = segment.ready != 0
-            if ready.all() or (coarse and ready[::COARSE_STEP].all()):
+            if ready.all() or (coarse and ready[:: series.coarse_step].all()):
                 return
             self._wake()
             await waiting.wait()
