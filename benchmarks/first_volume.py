@@ -4,11 +4,12 @@
                                       [--kind sealed raw compressed encrypted]
 
 Starts a whole installation in a scratch folder and uploads the series once. In each round the render node is
-killed, the page cache dropped (where that is permitted) and the node started again; when it has come to rest,
-with one clock from the request for the study's contents: the first coarse picture (a draft, as a viewer asks),
-the first complete picture at full quality, and when all of the voxels were in memory. In between VTK's
-fixed-point ray caster draws its first frame of the same voxels, which it is given in memory. CPU time is that
-of the node and its workers; its start is shown by itself.
+killed, the page cache dropped (where that is permitted) and the node started again; when it is at rest, with
+one clock from the request for the study's contents: the first coarse picture (a draft, as a viewer asks),
+the first complete picture at full quality, and when all of the voxels were in memory. First on a node that
+keeps nothing between starts, then on one as it is installed, which has made an overview of the volume in
+idle time. In between VTK's fixed-point ray caster draws its first frame of the same voxels, which it is
+given in memory. CPU time is that of the node and its workers; its start is shown by itself.
 """
 
 from __future__ import annotations
@@ -157,31 +158,25 @@ def prepared(name: str, folder: Path, slices: int) -> tuple[str, list[Path], Vol
     return f"record 512x512x{slices}, {NAMES[name]}", files, volume, "ct-bone"
 
 
-def store_as(system: System, kind: str) -> None:
-    """Let a node that was not started yet store objects like that."""
+def store_as(system: System, kind: str, *, overviews: bool) -> None:
+    """Let a node that is not running store objects like that, and keep overviews or none."""
     tree = yaml.safe_load(system.file.read_text())
-    tree["roles"]["render"]["storage"] |= KINDS[kind]
+    storage = tree["roles"]["render"]["storage"]
+    storage |= KINDS[kind]
+    storage.pop("derived_mb", None)
+    if not overviews:
+        storage["derived_mb"] = 0
     system.file.write_text(yaml.safe_dump(tree))
 
 
-def wait_for_file(folder: Path) -> None:
-    """Until a derived file is there."""
+def wait_for_overview(system: System) -> None:
+    """Until the node has made one, in idle time."""
+    folder = next(iter(system.folder.rglob("blobs"))).parent / "derived"
     deadline = time.monotonic() + 60
     while not [file for file in folder.glob("*/*") if not file.name.startswith(".")]:
         if time.monotonic() > deadline:
             raise TimeoutError("No overview was kept.")
         time.sleep(0.1)
-
-
-async def keep_overview(system: System, study: str, preset: str) -> None:
-    """Look at the volume once, as somebody did before the node was started anew; wait until the overview of
-    it is kept."""
-    async with physician(system) as ana:
-        contents = await ana.series(study)
-        path = f"/series/{contents['series_uid']}/rendered3d"
-        await ana.visitor.view(system.urls["render"], study, path, {"preset": preset, "viewport": "64,64"})
-    data = next(iter(system.folder.rglob("blobs"))).parent / "derived"
-    await asyncio.to_thread(wait_for_file, data)
 
 
 async def compare(name: str, kind: str, given: argparse.Namespace) -> list[Row]:
@@ -192,29 +187,31 @@ async def compare(name: str, kind: str, given: argparse.Namespace) -> list[Row]:
         folder = Path(scratch)
         title, files, volume, preset = await asyncio.to_thread(prepared, name, folder, given.slices)
         system = System(folder / "system")
-        store_as(system, kind)
+        store_as(system, kind, overviews=False)
         with system:
             async with physician(system) as ana:
                 study = await upload(ana, files)
-            for again in (False, True):
-                if again:
-                    await keep_overview(system, study, preset)
+            for kept in (False, True):
+                if kept:
+                    system.stop("render")
+                    store_as(system, kind, overviews=True)
+                    system.start("render")
+                    await asyncio.to_thread(wait_for_overview, system)
                 for _ in range(given.rounds):
-                    found[again].append(await one_round(system, study, preset))
+                    found[kept].append(await one_round(system, study, preset))
                     print(
-                        f"  {'overview kept' if again else 'first ever'}: {said(found[again][-1])}",
-                        flush=True,
+                        f"  {'as installed' if kept else 'nothing kept'}: {said(found[kept][-1])}", flush=True
                     )
-                    if not (given.no_peer or again):
+                    if not (given.no_peer or kept):
                         peers.append(await asyncio.to_thread(first_frame, volume, preset))
                         print(f"  VTK {peers[-1].wall_ms:.0f} ms, CPU {peers[-1].cpu_ms:.0f} ms", flush=True)
     rows = []
-    for again, rounds in found.items():
+    for kept, rounds in found.items():
         coarse = middle([one.coarse for one in rounds])
         load_ms = statistics.median(one.load_ms for one in rounds)
         rows.append(
             Row(
-                f"first coarse volume picture, {title}, {kind}, {'again' if again else 'first ever'}",
+                f"first coarse volume picture, {title}, {kind}, {'as installed' if kept else 'nothing kept'}",
                 f"{coarse.wall_ms:.0f} ms",
                 f"whole load {load_ms:.0f} ms",
                 load_ms / coarse.wall_ms,
@@ -223,7 +220,7 @@ async def compare(name: str, kind: str, given: argparse.Namespace) -> list[Row]:
             )
         )
     if peers:
-        vtk, full = middle(peers), middle([one.full for one in found[False]])
+        vtk, full = middle(peers), middle([one.full for one in found[True]])
         rows.append(
             Row(
                 f"first volume picture from disk, {title}, {kind}",

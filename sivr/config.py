@@ -170,8 +170,9 @@ class Storage(Settings, frozen=True, kw_only=True):
     cipher: Literal["aes-256-gcm", "xchacha20-poly1305"] = "aes-256-gcm"
     master_key: str | None = None
     """File with the key that wraps the studies' keys: needed to encrypt, and to read what is encrypted."""
-    derived_mb: Megabytes = 4096
-    """What was made from objects and can be made again (overviews of volumes); the oldest goes first."""
+    derived_mb: Annotated[int, msgspec.Meta(ge=0)] = 4096
+    """What was made from objects and can be made again (overviews of volumes); the oldest goes first. With 0
+    nothing is made ahead or kept."""
 
 
 class Render(ApiRole, frozen=True, kw_only=True):

@@ -51,7 +51,7 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
         ACCESS_AUDIENCE,
     )
     key = SigningKey.load(Path(settings.signing_key))
-    master_key = settings.storage.master_key
+    master_key, derived = settings.storage.master_key, settings.storage.derived_mb
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             open_client(Path(institution.ca) if institution.ca else None)
@@ -80,10 +80,12 @@ async def open_render(settings: Render) -> AsyncIterator[web.Application]:
                 render_queue=settings.render_queue,
                 graphics=Graphics(settings.gl_platform, settings.gl_device, settings.texture_budget_mb),
                 max_pixels=settings.limits.picture_pixels,
-                overviews=Overviews(ingest.derived, settings.storage.derived_mb * MEGABYTE),
+                overviews=Overviews(ingest.derived, derived * MEGABYTE) if derived else None,
                 workload=ingest.workload,
             )
         )
+        if imaging.preparer is not None:
+            ingest.listeners.append(imaging.preparer.indexed)
         yield render_app(
             ingest,
             imaging,

@@ -22,6 +22,7 @@ from sivr.services.contents import Contents, StudySource
 from sivr.services.loading import HeaderSource, SeriesLoader
 from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
+from sivr.services.preparing import Preparer, SeriesSource
 from sivr.services.slice_processes import SliceProcesses
 from sivr.services.volumes import VolumeService
 from sivr.services.workload import Workload
@@ -34,7 +35,7 @@ MAX_SLICE_PROCESSES = 4
 MEGABYTE = 1024 * 1024
 
 
-class Source(HeaderSource, StudySource, Protocol):
+class Source(HeaderSource, StudySource, SeriesSource, Protocol):
     """What imaging asks the index: headers of a series, series of a study, whether indexing goes on."""
 
 
@@ -59,6 +60,8 @@ class Imaging(msgspec.Struct, frozen=True):
     volumes: VolumeService
     contents: Contents
     warm: asyncio.Task[None]
+    preparer: Preparer | None
+    """To be told which studies came in; None where nothing is kept between runs."""
 
     async def health(self) -> str:
         """For ``GET /health``: empty when pictures can be made, else why not."""
@@ -88,6 +91,16 @@ async def _warming() -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         # A thread cannot be canceled; what it loads serves the next start.
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _running(preparer: Preparer) -> AsyncIterator[None]:
+    task = asyncio.create_task(preparer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
@@ -151,4 +164,8 @@ async def open_imaging(
             )
         )
         volumes = VolumeService(loader, farm, pictures, max_pixels=max_pixels)
-        yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm)
+        preparer = None
+        if overviews is not None:
+            preparer = Preparer(source, loader.reader, overviews, pictures.workload)
+            await stack.enter_async_context(_running(preparer))
+        yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm, preparer)

@@ -46,6 +46,8 @@ class Ingest(msgspec.Struct, frozen=True):
     limits: UploadLimits
     workload: Workload
     """What pictures are being made; indexing gives way to those somebody moves."""
+    listeners: list[Callable[[str], None]]
+    """Told the study after objects of it were indexed."""
 
     async def storage_health(self) -> str:
         """Empty when objects can be stored, else why not."""
@@ -100,7 +102,10 @@ async def open_ingest(
 
         def indexed(study_uid: str) -> None:
             tell.set()
+            for listener in listeners:
+                listener(study_uid)
 
+        listeners: list[Callable[[str], None]] = []
         workload = Workload()
         indexers = [Indexer(queue, index, blobs, indexed, workload) for _ in wakes]
         await stack.enter_async_context(running(indexers, wakes))
@@ -121,6 +126,7 @@ async def open_ingest(
             sessions=BrowserSessionRows(database, cookie_session),
             limits=limits,
             workload=workload,
+            listeners=listeners,
         )
 
 

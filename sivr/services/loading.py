@@ -26,7 +26,7 @@ from sivr.gl.source import VolumeSource
 from sivr.model.importance import Importance
 from sivr.services.decoding import DecodePool, Unit
 from sivr.services.frame_reading import Found, FrameReader, Unread
-from sivr.services.open_series import Array, OpenSeries, Progress, State
+from sivr.services.open_series import Array, OpenSeries, Progress, State, digest_of
 from sivr.services.overviews import Overviews
 from sivr.services.pixel_memory import PixelMemory
 from sivr.services.segments import Segment, remove_leftovers
@@ -124,6 +124,11 @@ class SeriesLoader:
         """Where frames are decoded."""
         return self._pool
 
+    @property
+    def reader(self) -> FrameReader:
+        """What decodes frames."""
+        return self._reader
+
     async def open(self, study_uid: str, series_uid: str) -> OpenSeries:
         """The series, its order and its volume; shared by everybody who asks. Raises NotFound."""
         key = (study_uid, series_uid)
@@ -158,13 +163,12 @@ class SeriesLoader:
         if not stored:
             self._retire(key)
             raise NotFound("There is no such series here.")
-        digest = hashlib.sha256("".join(sorted(one.sha256 for one in stored)).encode()).hexdigest()[:24]
-        if known is not None and known.digest == digest:
+        if known is not None and known.digest == digest_of(stored):
             known.checked, known.revision = time.monotonic(), revision
             self._series[key] = known
             self._series.move_to_end(key)
             return known
-        series = await asyncio.to_thread(OpenSeries, *key, stored, digest)
+        series = await asyncio.to_thread(OpenSeries, *key, stored)
         series.checked, series.revision = time.monotonic(), revision
         if known is not None:
             series.center = min(known.center, max(0, series.total - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -38,16 +39,19 @@ class Progress(msgspec.Struct, frozen=True):
     """Frame number in reading order (from 1) to the sentence why it cannot be shown."""
 
 
+def digest_of(stored: Sequence[StoredInstance]) -> str:
+    """What stands for exactly these objects."""
+    return hashlib.sha256("".join(sorted(one.sha256 for one in stored)).encode()).hexdigest()[:24]
+
+
 class OpenSeries:
     """A series somebody looks at; owned by the SeriesLoader."""
 
-    def __init__(
-        self, study_uid: str, series_uid: str, stored: Sequence[StoredInstance], digest: str
-    ) -> None:
+    def __init__(self, study_uid: str, series_uid: str, stored: Sequence[StoredInstance]) -> None:
         self.study_uid = study_uid
         self.series_uid = series_uid
-        self.key = f"{series_uid}/{digest}"
-        self.digest = digest
+        self.digest = digest_of(stored)
+        self.key = f"{series_uid}/{self.digest}"
         self.stored = tuple(stored)
         self.headers = tuple(one.header for one in self.stored)
         self.stack: Stack = stack(self.headers)

@@ -1,8 +1,9 @@
 """Overviews: the means of a volume's voxels, a few megabytes, kept beside its objects for the first picture.
 
-Made once when all of a volume has been in memory. What an overview shows is the mean of the stored voxels,
-block by block, and nothing else; pictures of it are never complete. It is kept under everything it was made
-from, so that it is not found any more when the series or the way of making it changes.
+Made in idle time after a study was taken in, or when all of a volume has been in memory. What an overview
+shows is the mean of the stored voxels, block by block, and nothing else; pictures of it are never complete.
+It is kept under everything it was made from, so that it is not found any more when the series or the way of
+making it changes.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ class Overviews:
             return
         scale = series.scale
         assert scale is not None
-        means = overview_of(voxels, factors, scale.padding_value)
+        self.write(series, overview_of(voxels, factors, scale.padding_value), factors)
+
+    def write(self, series: OpenSeries, means: Array, factors: Shape) -> None:
+        """Keep the overview of a series; faults are logged."""
         try:
             self._derived.write(series.study_uid, _name(series, factors), [means.data.cast("B")])
             self._derived.trim(self._budget_bytes)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from sivr.model.importance import Importance
 
+PEOPLE = (Importance.INTERACTION, Importance.REFINEMENT)
+"""What people wait for."""
+
 
 class Workload:
     """Counts the pictures being made, by class; of one event loop."""
@@ -16,32 +19,47 @@ class Workload:
         self._counts = [0] * len(Importance)
         self._calm = asyncio.Event()
         self._calm.set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     @contextmanager
     def of(self, importance: Importance) -> Iterator[None]:
         """Something of this class is waited for inside the context."""
         self._counts[importance] += 1
-        if importance is Importance.INTERACTION:
-            self._calm.clear()
+        self._note()
         try:
             yield
         finally:
             self._counts[importance] -= 1
-            if not self._counts[Importance.INTERACTION]:
-                self._calm.set()
+            self._note()
 
     def count(self, importance: Importance) -> int:
         """How many of this class are being made or wait."""
         return self._counts[importance]
 
+    def _note(self) -> None:
+        for event, classes in ((self._calm, (Importance.INTERACTION,)), (self._quiet, PEOPLE)):
+            if any(self._counts[one] for one in classes):
+                event.clear()
+            else:
+                event.set()
+
     async def calm(self, at_most_s: float) -> bool:
         """Wait until nobody waits for what he moves, but no longer than this; False when somebody still
         does."""
-        if self._calm.is_set():
-            return True
-        try:
-            async with asyncio.timeout(at_most_s):
-                await self._calm.wait()
-        except TimeoutError:
-            return False
+        return await _until(self._calm, at_most_s)
+
+    async def quiet(self, at_most_s: float) -> bool:
+        """Wait until nobody waits for a picture, but no longer than this; False when somebody still does."""
+        return await _until(self._quiet, at_most_s)
+
+
+async def _until(event: asyncio.Event, at_most_s: float) -> bool:
+    if event.is_set():
         return True
+    try:
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

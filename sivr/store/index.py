@@ -92,6 +92,12 @@ class Index:
         async with self._database.connect() as connection:
             return list((await connection.execute(query)).scalars())
 
+    async def recent(self, most: int) -> list[str]:
+        """The studies that changed last, the newest first."""
+        query = sa.select(study.c.study_uid).order_by(study.c.revision.desc()).limit(most)
+        async with self._database.connect() as connection:
+            return list((await connection.execute(query)).scalars())
+
     async def indexing(self, study_uid: str) -> bool:
         """Whether objects of the study still wait to be indexed."""
         query = sa.select(message.c.id).where(message.c.study_uid == study_uid, message.c.dead.is_(False))

@@ -27,3 +27,14 @@ async def test_patience_ends() -> None:
     workload = Workload()
     with workload.of(Importance.INTERACTION):
         assert await workload.calm(0.01) is False
+
+
+async def test_it_is_quiet_when_nobody_waits_for_a_picture() -> None:
+    workload = Workload()
+    with workload.of(Importance.REFINEMENT):
+        assert await workload.quiet(0.01) is False
+        assert await workload.calm(0.01) is True
+    with workload.of(Importance.INTERACTION):
+        assert await workload.quiet(0.01) is False
+    with workload.of(Importance.INDEXING):
+        assert await workload.quiet(0.01) is True
