@@ -1,9 +1,10 @@
 """One CT frame with a window, as pictures per second: our whole HTTPS stack against Orthanc's plain HTTP.
 
-    python benchmarks/frames.py [--rounds 3] [--requests 400] [--clients 4] [--json FILE]
+    python benchmarks/frames.py [--rounds 5] [--requests 1000] [--clients 4] [--json FILE]
 
 Needs Debian's orthanc and apache2-utils (ab). ab asks both in turns, with kept connections. Ours checks a
-session and a grant, and encrypts; Orthanc does neither.
+session and a grant, and encrypts; Orthanc does neither. Ratios are medians of those of single rounds; CPU time
+is that of the servers without ab, which has the same cores.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from first_volume import cpu_ms
 from measure import Row, machine, save, show
 from yarl import URL
 
@@ -140,32 +142,41 @@ async def measure(given: argparse.Namespace, folder: Path) -> list[Row]:
                     ours = f"{path}?window={low},{width},linear&accept={media}{extra}"
                     headers = {"Cookie": cookies}
                     found: dict[str, list[tuple[float, float, int]]] = {"ours": [], "orthanc": []}
+                    spent = {"ours": 0.0, "orthanc": 0.0}
+                    servers = {
+                        "ours": (system.process_id("render"), ours, headers),
+                        "orthanc": (orthanc.process.pid, orthanc.picture, {"Accept": media}),
+                    }
                     # Both have seen the picture before; ours has begun its processes.
                     await asyncio.to_thread(ask, ours, 200, given.clients, headers)
                     await asyncio.sleep(WARM_UP_S)
                     await asyncio.to_thread(ask, orthanc.picture, 50, given.clients, {"Accept": media})
                     for _ in range(given.rounds):
-                        found["ours"].append(
-                            await asyncio.to_thread(ask, ours, given.requests, given.clients, headers)
-                        )
-                        found["orthanc"].append(
-                            await asyncio.to_thread(
-                                ask, orthanc.picture, given.requests, given.clients, {"Accept": media}
+                        for name, (pid, url, sent) in servers.items():
+                            before = cpu_ms(pid)
+                            found[name].append(
+                                await asyncio.to_thread(ask, url, given.requests, given.clients, sent)
                             )
-                        )
+                            spent[name] += cpu_ms(pid) - before
                     mine, theirs = (
                         statistics.median(one[0] for one in found[name]) for name in ("ours", "orthanc")
                     )
                     p95 = statistics.median(one[1] for one in found["ours"])
+                    cpu = {name: total / given.rounds / given.requests for name, total in spent.items()}
                     sizes = found["ours"][0][2] / 1000, found["orthanc"][0][2] / 1000
                     rows.append(
                         Row(
                             f"rendered 512x512 CT frame, {media}, {given.clients} clients",
                             f"{mine:.0f}/s",
                             f"Orthanc {theirs:.0f}/s",
-                            mine / theirs,
+                            statistics.median(
+                                one[0] / two[0]
+                                for one, two in zip(found["ours"], found["orthanc"], strict=True)
+                            ),
                             target,
-                            f"p95 {p95:.0f} ms; {sizes[0]:.0f} kB, Orthanc {sizes[1]:.0f} kB",
+                            f"p95 {p95:.0f} ms; {sizes[0]:.0f} kB, Orthanc {sizes[1]:.0f} kB; "
+                            f"CPU {cpu['ours']:.2f} against {cpu['orthanc']:.2f} ms a picture, "
+                            f"{cpu['orthanc'] / cpu['ours']:.1f}",
                         )
                     )
         finally:
@@ -176,7 +187,7 @@ async def measure(given: argparse.Namespace, folder: Path) -> list[Row]:
 def main() -> None:
     """Run and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--json", type=Path)
