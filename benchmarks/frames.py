@@ -3,8 +3,8 @@
     python benchmarks/frames.py [--rounds 5] [--requests 1000] [--clients 4] [--json FILE]
 
 Needs Debian's orthanc and apache2-utils (ab). ab asks both in turns, with kept connections. Ours checks a
-session and a grant, and encrypts; Orthanc does neither. Ratios are medians of those of single rounds; CPU time
-is that of the servers without ab, which has the same cores.
+session and a grant, and encrypts; Orthanc does neither. Ratios are medians of those of single rounds; CPU
+time is that of the servers without ab, which has the same cores.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache, lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,6 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ZLIB_HEADER = b"\x78\x01"
 """RFC 1950: deflate, a window of 32 KiB, the quickest kind."""
+_CRC_OF_BEGINNING = zlib.crc32(_ZLIB_HEADER, zlib.crc32(b"IDAT"))
 _SAMPLES = 8
 _SAMPLE_BYTES = 8192
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -88,27 +90,18 @@ def encode_png(pixels: Pixels, quality: int | None = None) -> bytes:
     Strings that repeat, which the kernels do not look for, are found by ISA-L where a sample has many:
     in color (charts, text, ultrasound).
     """
-    from isal import igzip_lib, isal_zlib
-
-    from sivr.kernels.deflate import runs_and_codes
-    from sivr.kernels.scanlines import filtered
-
-    height, width = pixels.shape[:2]
+    tools = _png_tools()
     color = pixels.ndim == 3
-    lines = filtered(pixels)
-    body: Any
+    lines = tools.filtered(pixels)
     if color and _repeats(lines):
-        body = igzip_lib.compress(lines, 1, igzip_lib.COMP_DEFLATE)
+        body = tools.compress(lines, 1, tools.raw_deflate)
     else:
-        body = runs_and_codes(lines.reshape(-1))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if color else 0, 0, 0, 0)
-    begun = isal_zlib.crc32(_ZLIB_HEADER, isal_zlib.crc32(b"IDAT"))
-    check = struct.pack(">I", isal_zlib.adler32(lines.data))
-    whole = isal_zlib.crc32(check, isal_zlib.crc32(body, begun))
+        body = tools.runs_and_codes(lines.reshape(-1))
+    check = struct.pack(">I", tools.adler32(lines.data))
+    whole = tools.crc32(check, tools.crc32(body, _CRC_OF_BEGINNING))
     return b"".join(
         (
-            _PNG_SIGNATURE,
-            _chunk(b"IHDR", header),
+            _png_beginning(pixels.shape[1], pixels.shape[0], color),
             struct.pack(">I", len(_ZLIB_HEADER) + len(body) + 4),
             b"IDAT",
             _ZLIB_HEADER,
@@ -120,17 +113,47 @@ def encode_png(pixels: Pixels, quality: int | None = None) -> bytes:
     )
 
 
-def _repeats(lines: Pixels) -> bool:
-    """Whether a search for strings makes some groups of neighboring scanlines smaller."""
-    from isal import igzip_lib
+class _PngTools(NamedTuple):
+    filtered: Callable[[Pixels], Pixels]
+    runs_and_codes: Callable[[Pixels], bytes]
+    compress: Callable[[Pixels, int, int], bytes]
+    raw_deflate: int
+    adler32: Callable[[memoryview], int]
+    crc32: Callable[[bytes, int], int]
+
+
+@cache
+def _png_tools() -> _PngTools:
+    """Imported when the first picture is written: what needs none of them starts sooner."""
+    from isal import igzip_lib, isal_zlib
 
     from sivr.kernels.deflate import runs_and_codes
+    from sivr.kernels.scanlines import filtered
 
+    return _PngTools(
+        filtered,
+        runs_and_codes,
+        igzip_lib.compress,
+        igzip_lib.COMP_DEFLATE,
+        isal_zlib.adler32,
+        isal_zlib.crc32,
+    )
+
+
+@lru_cache(maxsize=64)
+def _png_beginning(width: int, height: int, color: bool) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if color else 0, 0, 0, 0)
+    return _PNG_SIGNATURE + _chunk(b"IHDR", header)
+
+
+def _repeats(lines: Pixels) -> bool:
+    """Whether a search for strings makes some groups of neighboring scanlines smaller."""
+    tools = _png_tools()
     height, width = lines.shape
     count = max(_SAMPLE_BYTES // width, 1)
     starts = range(0, height, max(height // _SAMPLES, count))
     sample = np.concatenate([lines[start : start + count] for start in starts]).reshape(-1)
-    return len(igzip_lib.compress(sample, 1, igzip_lib.COMP_DEFLATE)) < len(runs_and_codes(sample))
+    return len(tools.compress(sample, 1, tools.raw_deflate)) < len(tools.runs_and_codes(sample))
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
