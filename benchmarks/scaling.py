@@ -3,7 +3,8 @@
     python benchmarks/scaling.py [--rounds 5] [--json FILE]
 
 Wall times mean something only while nothing else runs. Rounds alternate between one and two; the best of
-each counts, and what everything else on the machine took meanwhile is printed beside it.
+each counts, and what everything else on the machine took meanwhile is printed beside it. Slices are asked
+for by a third process, which needs a part of the two cores, and loading of memory that both write to.
 """
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import PictureService
 from sivr.services.slice_processes import SliceProcesses
+from sivr.store.blobs import Blobs
+from sivr.store.sealing import Form
 from tests.services.stored import Store, open_store, store_files
 
 TARGET = 1.8
 BUDGET = 2 << 30
-MR = Path(__file__).resolve().parents[2] / "shared" / "data" / "mr-head-jpeg-lossless"
-SERIES, SLICES = 2, 60
-PICTURES = 400
+SERIES, SLICES = 2, 240
+PICTURES = 1600
 READERS = 8
-VOLUMES = 10
+VOLUMES = 30
 NODE = f"scaling-{os.getpid()}"
 
 Work = Callable[[], Awaitable[None]]
@@ -64,50 +66,57 @@ class Run(msgspec.Struct, frozen=True):
 
 
 async def once(setting: Setting, workers: int) -> Run:
-    """Wall and CPU time of the work, after one turn to warm up."""
+    """Wall and CPU time of the work, after one turn to warm up and when nothing is left of the start."""
     async with setting(workers) as work:
         await work()
         own = os.getpid()
+        await _rest(own)
         busy, cpu, started = machine_busy_s(), cpu_s(tree(own)), time.perf_counter()
         await work()
         wall, spent = time.perf_counter() - started, cpu_s(tree(own)) - cpu
         return Run(wall, spent, max(0.0, machine_busy_s() - busy - spent) / wall)
 
 
-class Bench:
-    """A store with series of CT and MR, and what is done with them."""
+async def _rest(own: int) -> None:
+    """Until workers have loaded their kernels and nothing is prepared any more."""
+    still, before = 0, cpu_s(tree(own))
+    while still < 3:
+        await asyncio.sleep(0.2)
+        now = cpu_s(tree(own))
+        still = still + 1 if now - before < 0.015 else 0
+        before = now
 
-    def __init__(self, store: Store, ct: list[tuple[str, str]], mr: list[tuple[str, str]]) -> None:
-        self._store, self._ct, self._mr = store, ct, mr
+
+class Bench:
+    """A store with series of CT, and what is done with them."""
+
+    def __init__(self, store: Store, blobs: Blobs, ct: list[tuple[str, str]]) -> None:
+        self._store, self._blobs, self._ct = store, blobs, ct
 
     def settings(self) -> dict[str, Setting]:
         """By name."""
-        found = {
+        return {
             "volumes, worker processes of one core": self._volumes,
-            "volumes, threads of one worker": self._rays,
             "slices as PNG, processes": lambda n: self._slices(n, "image/png", processes=True),
             "slices as JPEG, processes": lambda n: self._slices(n, "image/jpeg", processes=True),
             "slices as PNG, picture threads": lambda n: self._slices(n, "image/png"),
-            "CT as stored, decode threads": lambda n: self._decoding(n, self._ct),
+            "loading compressed CT, decode threads": self._decoding,
         }
-        if self._mr:
-            found["JPEG Lossless, decode threads"] = lambda n: self._decoding(n, self._mr)
-        return found
 
     def _loader(self, threads: int) -> SeriesLoader:
         return SeriesLoader(
             self._store.index,
-            self._store.blobs,
+            self._blobs,
             node_id=NODE,
             budget_bytes=BUDGET,
             threads=threads,
         )
 
     @asynccontextmanager
-    async def _decoding(self, threads: int, wanted: list[tuple[str, str]]) -> AsyncIterator[Work]:
+    async def _decoding(self, threads: int) -> AsyncIterator[Work]:
         async def work() -> None:
             async with self._loader(threads) as loader:
-                for names in wanted:
+                for names in self._ct:
                     async with loader.volume(await loader.open(*names), coarse=False):
                         pass
 
@@ -135,6 +144,10 @@ class Bench:
             async def work() -> None:
                 await asyncio.gather(*map(ask, range(READERS)))
 
+            while processes and makers.running < workers:
+                # They start when many pictures are asked for, and take seconds to import what they need.
+                await ask(0)
+                await asyncio.sleep(0.1)
             yield work
 
     @asynccontextmanager
@@ -152,19 +165,6 @@ class Bench:
                 _everywhere(os.getpid(), cores)
             for pid, core in zip(farm.worker_pids(), cores, strict=False):
                 _everywhere(pid, [core])
-            yield await self._drawing(stack, loader, farm)
-
-    @asynccontextmanager
-    async def _rays(self, threads: int) -> AsyncIterator[Work]:
-        cores = sorted(os.sched_getaffinity(0))[:2]
-        async with AsyncExitStack() as stack:
-            loader = await stack.enter_async_context(self._loader(2))
-            os.sched_setaffinity(0, cores[:threads])
-            try:
-                farm = await stack.enter_async_context(RenderFarm(workers=1, platform="software"))
-                await farm.started()
-            finally:
-                _everywhere(os.getpid(), cores)
             yield await self._drawing(stack, loader, farm)
 
     async def _drawing(self, stack: AsyncExitStack, loader: SeriesLoader, farm: RenderFarm) -> Work:
@@ -214,14 +214,11 @@ async def measure(folder: Path, rounds: int) -> list[Row]:
     rows = []
     async with open_store(folder) as store:
         ct = []
+        blobs = Blobs(folder / "compressed", Form(compress=True))
         for study in files:
-            stored = await store_files(store, study)
+            stored = await store_files(store, study, blobs=blobs)
             ct.append((stored[0].header.study_uid, stored[0].header.series_uid))
-        mr = []
-        if MR.is_dir():
-            stored = await store_files(store, sorted(MR.glob("*.dcm")) or sorted(MR.iterdir()))
-            mr = [(stored[0].header.study_uid, stored[0].header.series_uid)]
-        for name, setting in Bench(store, ct, mr).settings().items():
+        for name, setting in Bench(store, blobs, ct).settings().items():
             found: dict[int, list[Run]] = {1: [], 2: []}
             for _ in range(rounds):
                 for workers in (1, 2):

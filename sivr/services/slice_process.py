@@ -90,9 +90,9 @@ def main(pipe: socket.socket, slots: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    maker = _Maker(slots)
-    # A socket that is gone means nobody is there to be told.
+    # A socket or memory that is gone means nobody is there to be told: the node ended while this began.
     with contextlib.suppress(OSError):
+        maker = _Maker(slots)
         pipe.setblocking(True)
         pipe.send(_answers.encode(Ready()))
         while body := pipe.recv(MESSAGE_BYTES):
