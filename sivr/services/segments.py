@@ -5,8 +5,9 @@ multiple of 64 bytes on, the least and the largest value of every tile of each s
 ``sivr.kernels.tiles`` makes them: who decodes a slice has it in its cache, and no worker needs to read it
 again. Slices are written as into a file, not through the mapping: that spares the system a fault for every
 page and the zeroes that would be overwritten, and where no memory is left it is an error that can be told,
-while a mapping would end the process. A segment's name tells the node and the process, so that what a killed
-process left behind can be removed at the next start.
+while a mapping would end the process. One write a slice, for the system lets one thread at a time write into
+a file; the small rest is reserved and mapped. A segment's name tells the node and the process, so that what
+a killed process left behind can be removed at the next start.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ class Segment:
         self._file = os.open(FOLDER / self.name, os.O_RDWR | os.O_CLOEXEC)
         _live[self.name] = self
         try:
-            begin, end = (0, self.size_bytes) if mapped else (self.status_offset, self.ranges_offset)
-            os.posix_fallocate(self._file, begin, end - begin)
+            begin = 0 if mapped else self.status_offset
+            os.posix_fallocate(self._file, begin, self.size_bytes - begin)
         except OSError as error:
             self.close()
             if error.errno not in (errno.ENOSPC, errno.ENOMEM):
@@ -92,6 +93,9 @@ class Segment:
         count = self.status_offset // kind.itemsize
         self.voxels: npt.NDArray[Any] = np.frombuffer(memory, kind, count).reshape(shape)
         self.ready: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8, shape[0], self.status_offset)
+        tiles = tiles_of(shape)
+        count = int(np.prod(tiles, dtype=np.int64))
+        self._ranges = np.frombuffer(memory, kind, 2 * count, self.ranges_offset).reshape(2, *tiles)
 
     @property
     def reduced(self) -> bool:
@@ -103,7 +107,7 @@ class Segment:
         """What its missing slices will take yet."""
         ready: npt.NDArray[np.uint8] | None = self.__dict__.get("ready")
         missing = 0 if ready is None else ready.size - int(np.count_nonzero(ready))
-        return missing * self.size_bytes // max(1, self.shape[0])
+        return missing * self._slice_bytes
 
     def put(self, k: int, image: npt.NDArray[Any] | int) -> npt.NDArray[Any] | None:
         """Slice k is this image, or this value everywhere; it is ready when this returns. For threads.
@@ -121,13 +125,9 @@ class Segment:
             kept: npt.NDArray[Any] = self.voxels[k]
             if self.ready[k]:
                 return kept
-            ranges = np.empty((2, *tiles_of(self.shape)[1:]), self.dtype)
-            put_tile_ranges(values, self._padding, ranges[0], ranges[1])
-            size = ranges[0].nbytes
+            put_tile_ranges(values, self._padding, self._ranges[0, k], self._ranges[1, k])
             try:
                 self._write(values, k * self._slice_bytes)
-                self._write(ranges[0], self.ranges_offset + k * size)
-                self._write(ranges[1], self.ranges_offset + (self.shape[0] + k) * size)
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.ENOMEM):
                     raise
@@ -175,6 +175,7 @@ class Segment:
         os.close(self._file)
         self.__dict__.pop("voxels", None)
         self.__dict__.pop("ready", None)
+        self.__dict__.pop("_ranges", None)
         with _lingering_lock:
             _lingering.append(self._memory)
         release_lingering()
