@@ -107,7 +107,7 @@ class SeriesLoader:
         await self._volumes.close()
         await self._stack.aclose()
         self._series.clear()
-        self._memory.close()
+        await self._memory.close()
 
     @property
     def used_bytes(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -25,6 +26,8 @@ State = Literal["idle", "loading", "complete"]
 
 COARSE_STEP = 8
 """Every so many slices come first, so that a coarse volume can be shown while the rest is loading."""
+SHARES = 8
+"""What is left to load is handed out in so many portions at least."""
 MANY_SLICES = 512
 """Of so many, every other one of the coarse ones shows as much as all do of fewer."""
 
@@ -108,6 +111,11 @@ class OpenSeries:
         self.unread_at = 0.0
         self.default_window: Window | None = None
         self.progress = asyncio.Event()
+        self._order: list[int] = []
+        """Slices as they are loaded, for the segment and the center of ``_order_for``; before ``_order_at``
+        all are ready."""
+        self._order_for = ("", 0)
+        self._order_at = 0
 
     def _pads_by_range(self) -> bool:
         """Whether several stored values mean padding: a volume knows one, so that its voxels are others."""
@@ -193,38 +201,40 @@ class OpenSeries:
     def next_slices(self, most: int) -> list[int]:
         """The slices of the volume to load next, at most so many: coarse first, then outward from where
         somebody looks."""
-        if self.segment is None or time.monotonic() < self.held_until:
+        segment, grid = self.segment, self.stack.volume
+        if segment is None or grid is None or time.monotonic() < self.held_until:
             return []
-        missing = self.segment.ready == 0
-        if self.slices_in_flight:
-            missing[list(self.slices_in_flight)] = False
-        for position in self.in_flight:
-            # Somebody waits for this frame already; it is put in place when it is there.
-            if (k := self.slice_of_frame.get(position)) is not None:
-                missing[k] = False
-        candidates = np.flatnonzero(missing)
-        if candidates.size == 0:
-            return []
-        coarse = candidates[candidates % self.coarse_step == 0]
-        if coarse.size:
-            candidates = coarse
-        distance = self._distance(candidates)
-        if candidates.size > most:
-            nearest = np.argpartition(distance, most)[:most]
-            candidates, distance = candidates[nearest], distance[nearest]
-        found: list[int] = candidates[np.argsort(distance, kind="stable")].tolist()
+        if self._order_for != (segment.name, self.center):
+            self._order_for = (segment.name, self.center)
+            self._order, self._order_at = self._in_order(segment), 0
+        order, ready, whole = self._order, segment.ready.data, bool(self.slice_of_frame)
+        while self._order_at < len(order) and ready[order[self._order_at]]:
+            self._order_at += 1
+        # Towards the end each thread takes little, so that they end together.
+        most = min(most, max(1, (len(order) - self._order_at) // SHARES))
+        found: list[int] = []
+        for k in itertools.islice(order, self._order_at, None):
+            if ready[k] or k in self.slices_in_flight:
+                continue
+            # Somebody may wait for this frame already; it is put in place when it is there.
+            if whole and grid.frame_of_slice[k] in self.in_flight:
+                continue
+            found.append(k)
+            if len(found) == most:
+                break
         return found
 
     def frames_in_order(self) -> list[int]:
         """Frames (places in reading order) of missing slices, in the order of ``next_slices``."""
         if self.segment is None or self.stack.volume is None:
             return []
-        missing = np.flatnonzero(self.segment.ready == 0)
-        order = missing[np.lexsort((self._distance(missing), missing % self.coarse_step != 0))]
         deep = self.segment.factors[0]
         frames = self.stack.volume.frame_of_slice
-        return [frame for k in order.tolist() for frame in frames[k * deep : (k + 1) * deep]]
+        missing = [k for k in self._in_order(self.segment) if not self.segment.ready[k]]
+        return [frame for k in missing for frame in frames[k * deep : (k + 1) * deep]]
 
-    def _distance(self, slices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        assert self.segment is not None
-        return np.abs(self._frame_of_slice[:: self.segment.factors[0]][slices] - self.center)
+    def _in_order(self, segment: Segment) -> list[int]:
+        slices = np.arange(segment.shape[0])
+        distance = np.abs(self._frame_of_slice[:: segment.factors[0]] - self.center)
+        order: list[int] = np.lexsort((distance, slices % self.coarse_step != 0)).tolist()
+        return order

@@ -28,6 +28,7 @@ class PixelMemory:
         self._frame_bytes = 0
         self._segment_bytes = 0
         self._with_segment: dict[int, OpenSeries] = {}
+        self._closing: set[asyncio.Future[None]] = set()
 
     @property
     def used_bytes(self) -> int:
@@ -169,7 +170,10 @@ class PixelMemory:
     def _give_back(self, series: OpenSeries, segment: Segment) -> None:
         self._segment_bytes -= segment.size_bytes
         self._forget(series.volume_key(segment))
-        segment.close()
+        if segment.retire():
+            closing = asyncio.get_running_loop().run_in_executor(None, segment.release)
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def drop_frames(self, keys: Collection[tuple[str, int]]) -> None:
         """Forget frames kept on their own."""
@@ -187,12 +191,13 @@ class PixelMemory:
         """Frames of a series kept on their own."""
         return sum(key[0] == series.key for key in self._frames)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give everything back."""
         for series in list(self._with_segment.values()):
             self.close_segment(series)
         self._frames.clear()
         self._frame_bytes = 0
+        await asyncio.gather(*self._closing)
         release_lingering()
 
 

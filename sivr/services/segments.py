@@ -156,22 +156,28 @@ class Segment:
                     self._writers -= 1
                     last = self._closed and not self._writers
                 if last:
-                    self._release()
+                    self.release()
 
     def close(self) -> None:
         """Give the memory back; pictures that are still being made from it finish undisturbed."""
+        if self.retire():
+            self.release()
+
+    def retire(self) -> bool:
+        """The quick part of ``close``: nobody finds it by its name any more. Whether ``release``, which takes
+        some ten milliseconds for as many megabytes, is left to the caller."""
         with self._lock:
             if self._closed:
-                return
+                return False
             self._closed = True
             last = not self._writers
         del _live[self.name]
         with contextlib.suppress(FileNotFoundError):
             self._memory.unlink()
-        if last:
-            self._release()
+        return last
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """The rest of ``close``. For threads."""
         os.close(self._file)
         self.__dict__.pop("voxels", None)
         self.__dict__.pop("ready", None)
