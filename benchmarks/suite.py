@@ -31,6 +31,8 @@ PARTS = (
     "first_slice.py",
     "first_volume.py",
     "storage.py",
+    "scaling.py",
+    "load.py",
     "gpu.py",
 )
 

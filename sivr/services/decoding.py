@@ -45,7 +45,7 @@ class DecodePool:
         self._urgent: Turns[tuple[Callable[[], Any], asyncio.Future[Any]]] = Turns()
         self.done: Counter[Importance] = Counter()
         """Frames and slices made since the beginning, by class."""
-        self._unit_s = BATCH_S
+        self._unit_s = BATCH_S / 8
         self._executor: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 

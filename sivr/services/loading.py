@@ -331,7 +331,7 @@ class SeriesLoader:
             found = self._reader.read(series, position)
             series.decode_s[position] = time.perf_counter() - begun
             segment, values = series.segment, found.get(position)
-            k = series.slice_of_frame.get(position)
+            k = series.slice_of_frame.get(position) if segment is not None and not segment.reduced else None
             if segment is not None and k is not None and values is not None and not isinstance(values, str):
                 # Here rather than on the event loop. Whoever waits has the values in any case.
                 with contextlib.suppress(Exhausted):

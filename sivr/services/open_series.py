@@ -26,8 +26,9 @@ State = Literal["idle", "loading", "complete"]
 
 COARSE_STEP = 8
 """Every so many slices come first, so that a coarse volume can be shown while the rest is loading."""
-SHARES = 8
+SHARES = 4
 """What is left to load is handed out in so many portions at least."""
+FEW_OBJECTS = 16
 MANY_SLICES = 512
 """Of so many, every other one of the coarse ones shows as much as all do of fewer."""
 
@@ -225,12 +226,14 @@ class OpenSeries:
         return found
 
     def frames_in_order(self) -> list[int]:
-        """Frames (places in reading order) of missing slices, in the order of ``next_slices``."""
+        """Frames (places in reading order) of missing slices, in the order of ``next_slices``; of series of
+        many objects the coarse ones only: the others are read from their beginning to their end anyway."""
         if self.segment is None or self.stack.volume is None:
             return []
         deep = self.segment.factors[0]
         frames = self.stack.volume.frame_of_slice
-        missing = [k for k in self._in_order(self.segment) if not self.segment.ready[k]]
+        step = 1 if len(self.stored) <= FEW_OBJECTS else self.coarse_step
+        missing = [k for k in self._in_order(self.segment) if not self.segment.ready[k] and k % step == 0]
         return [frame for k in missing for frame in frames[k * deep : (k + 1) * deep]]
 
     def _in_order(self, segment: Segment) -> list[int]:

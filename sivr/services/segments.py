@@ -66,6 +66,7 @@ class Segment:
         self.factors = factors
         self.shown = False
         """Whether somebody has been given a picture of it before it was whole."""
+        self._mapped = mapped
         self._padding = padding
         self.status_offset, self.ranges_offset, self.size_bytes = _layout(shape, kind)
         if self.size_bytes > room():
@@ -106,7 +107,7 @@ class Segment:
     def promised_bytes(self) -> int:
         """What its missing slices will take yet."""
         ready: npt.NDArray[np.uint8] | None = self.__dict__.get("ready")
-        missing = 0 if ready is None else ready.size - int(np.count_nonzero(ready))
+        missing = 0 if ready is None or self._mapped else ready.size - int(np.count_nonzero(ready))
         return missing * self._slice_bytes
 
     def put(self, k: int, image: npt.NDArray[Any] | int) -> npt.NDArray[Any] | None:

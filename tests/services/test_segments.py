@@ -79,6 +79,9 @@ def test_what_missing_slices_will_take_is_promised(prefix: str) -> None:
     finally:
         segment.close()
     assert segment.promised_bytes == 0
+    segment = Segment(prefix, (4, 1024, 1024), "uint8", mapped=True)
+    assert segment.promised_bytes == 0, "it is taken already"
+    segment.close()
 
 
 def test_what_is_ready_stays(prefix: str) -> None:
