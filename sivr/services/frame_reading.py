@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -19,7 +20,7 @@ from sivr.dicom.pixels import (
     stored_dtype,
 )
 from sivr.dicom.volume import blend, frame_voxels, slice_sources
-from sivr.errors import Gone, Invalid, SivrError
+from sivr.errors import Exhausted, Gone, Invalid, SivrError
 from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
 from sivr.services.open_series import Array, OpenSeries
 from sivr.services.pixel_memory import PixelMemory
@@ -171,8 +172,11 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 
 def _put(segment: Segment, k: int, values: Array) -> Array:
-    """The values where they are kept now; values may be a thread's own buffer."""
-    kept = segment.put(k, values)
+    """The values where they are kept now; values may be a thread's own buffer. Whoever waits for the frame
+    has it, even where there is no memory for the volume."""
+    kept: Array | None = None
+    with contextlib.suppress(Exhausted):
+        kept = segment.put(k, values)
     return values.copy() if kept is None else kept
 
 

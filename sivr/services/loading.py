@@ -361,12 +361,15 @@ class SeriesLoader:
         else:
             future.cancel()
 
-    def _deliver(self, series: OpenSeries, found: Found) -> None:
-        """Put decoded frames where they belong and wake those who wait for them."""
+    def _deliver(self, series: OpenSeries, found: Found) -> bool:
+        """Put decoded frames where they belong and wake those who wait for them; whether something has to be
+        done again later."""
+        again = False
         for position, values in found.items():
             future = series.in_flight.pop(position, None)
             k = series.slice_of_frame.get(position)
             if isinstance(values, Unread):
+                again = True
                 self._rest(series, values)
                 if future is not None and not future.done():
                     future.set_exception(Unavailable(values, {"retry_after_s": int(RETRY_S)}))
@@ -381,10 +384,12 @@ class SeriesLoader:
             if k is None or series.segment is None:
                 self._memory.keep(series, position, values, ACTIVE_S)
             elif not series.put(k, values):
+                again = True
                 self._rest(series, series.unread)
             if future is not None and not future.done():
                 future.set_result(values)
         series.note_progress()
+        return again
 
     def _rest(self, series: OpenSeries, reason: str) -> None:
         """Fetch nothing ahead for a while: what could not be read now may be readable then."""
@@ -421,7 +426,9 @@ class SeriesLoader:
                 units.append(unit)
         while len(units) < most and (position := self._next_frame(series)) is not None:
             _promise(series, position)
-            units.append(Unit(partial(self._reader.read, series, position), partial(self._deliver, series)))
+            units.append(
+                Unit(partial(self._reader.read, series, position), partial(self._frame_made, series))
+            )
         return units
 
     def _next_frame(self, series: OpenSeries) -> int | None:
@@ -468,11 +475,13 @@ class SeriesLoader:
         series.slices_in_flight.add(k)
         return Unit(work, partial(self._slice_made, series, k, segment))
 
+    def _frame_made(self, series: OpenSeries, found: Found) -> None:
+        self._deliver(series, found)
+
     def _slice_made(self, series: OpenSeries, k: int, segment: Segment, found: Found) -> None:
         series.slices_in_flight.discard(k)
-        self._deliver(series, found)
-        transient = any(isinstance(values, Unread) for values in found.values())
-        if series.segment is segment and not segment.ready[k] and not transient:
+        again = self._deliver(series, found)
+        if series.segment is segment and not segment.ready[k] and not again:
             fill_broken(series, k)
             series.note_progress()
 
