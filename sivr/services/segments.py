@@ -39,6 +39,7 @@ _NO_ROOM = "The server has too little memory left for this volume; its slices ca
 _ALIGNMENT = 64
 _numbers = itertools.count(1)
 _live: dict[str, Segment] = {}
+_promising = threading.Lock()
 _lingering: list[SharedMemory] = []
 _lingering_lock = threading.Lock()
 
@@ -69,16 +70,23 @@ class Segment:
         self._mapped = mapped
         self._padding = padding
         self.status_offset, self.ranges_offset, self.size_bytes = _layout(shape, kind)
-        if self.size_bytes > room():
-            raise Exhausted(_NO_ROOM)
         self.name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
         self._lock = threading.Lock()
         self._closed = False
         self._writers = 0
         self._slice_bytes = int(np.prod(shape[1:], dtype=np.int64)) * kind.itemsize
-        self._memory = SharedMemory(self.name, create=True, size=self.size_bytes)
-        self._file = os.open(FOLDER / self.name, os.O_RDWR | os.O_CLOEXEC)
-        _live[self.name] = self
+        with _promising:
+            if self.size_bytes > room():
+                raise Exhausted(_NO_ROOM)
+            _live[self.name] = self
+        try:
+            self._memory = SharedMemory(self.name, create=True, size=self.size_bytes)
+            self._file = os.open(FOLDER / self.name, os.O_RDWR | os.O_CLOEXEC)
+        except BaseException:
+            del _live[self.name]
+            if (begun := self.__dict__.get("_memory")) is not None:
+                begun.unlink()
+            raise
         try:
             begin = 0 if mapped else self.status_offset
             os.posix_fallocate(self._file, begin, self.size_bytes - begin)
@@ -106,8 +114,13 @@ class Segment:
     @property
     def promised_bytes(self) -> int:
         """What its missing slices will take yet."""
+        if self._closed:
+            return 0
         ready: npt.NDArray[np.uint8] | None = self.__dict__.get("ready")
-        missing = 0 if ready is None or self._mapped else ready.size - int(np.count_nonzero(ready))
+        if ready is None:
+            # It is being made.
+            return self.size_bytes
+        missing = 0 if self._mapped else ready.size - int(np.count_nonzero(ready))
         return missing * self._slice_bytes
 
     def put(self, k: int, image: npt.NDArray[Any] | int) -> npt.NDArray[Any] | None:

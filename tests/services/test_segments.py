@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from multiprocessing import shared_memory
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import pytest
 
 from sivr.errors import Exhausted
 from sivr.kernels.tiles import tile_ranges, tiles_of
+from sivr.services import segments
 from sivr.services.segments import FOLDER, Segment, release_lingering, remove_leftovers, size_of
 
 
@@ -82,6 +84,34 @@ def test_what_missing_slices_will_take_is_promised(prefix: str) -> None:
     segment = Segment(prefix, (4, 1024, 1024), "uint8", mapped=True)
     assert segment.promised_bytes == 0, "it is taken already"
     segment.close()
+
+
+def test_two_at_once_are_not_promised_the_same_memory(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = 6 << 20
+
+    def room() -> int:
+        return left - sum(segment.promised_bytes for segment in segments._live.values())
+
+    monkeypatch.setattr(segments, "room", room)
+    made: list[Segment] = []
+    refused: list[Exhausted] = []
+
+    def make() -> None:
+        try:
+            made.append(Segment(prefix, (4, 1024, 1024), "uint8"))
+        except Exhausted as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert (len(made), len(refused)) == (1, 3)
+    finally:
+        for segment in made:
+            segment.close()
 
 
 def test_what_is_ready_stays(prefix: str) -> None:
