@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,15 +45,32 @@ def cpu_s(pids: Iterable[int]) -> float:
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
-    """Proportional set size of these processes together: pages that several share are counted once."""
+    """Memory of these processes together: their proportional set sizes, where pages that several share count
+    once, and all of the shared memory that they hold, whether they look at it or not."""
     total = 0
+    shared: dict[tuple[int, int], int] = {}
     for pid in pids:
         try:
             lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+            shared |= _shared_memory(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    return total
+        kilobytes = {
+            name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines[1:])
+        }
+        total += (kilobytes["Pss"] - kilobytes["Pss_Shmem"]) * 1024
+    return total + sum(shared.values())
+
+
+def _shared_memory(pid: int) -> dict[tuple[int, int], int]:
+    """Bytes in use of each open file of shared memory, by device and number."""
+    found = {}
+    for link in (PROC / str(pid) / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(link).startswith("/dev/shm/"):
+                facts = link.stat()
+                found[facts.st_dev, facts.st_ino] = facts.st_blocks * 512
+    return found
 
 
 def machine_busy_s() -> float:
