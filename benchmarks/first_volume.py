@@ -31,6 +31,7 @@ import numpy as np
 import yaml
 from first_slice import upload
 from measure import Row, Timing, machine, save, show
+from processes import at_rest, cpu_s, tree
 from volume_data import Volume, series
 from volumes import Peer, viewpoints
 
@@ -51,7 +52,6 @@ KINDS = {
     "sealed": {"compress": True, "encrypt": True},
 }
 """How objects are stored."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class First(msgspec.Struct, frozen=True):
@@ -78,27 +78,8 @@ def drop_page_cache() -> bool:
 
 
 def cpu_ms(pid: int) -> float:
-    """CPU time of a process and its children, those that ended included."""
-    total = 0.0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid or stat.parent.name == str(pid):
-            own = stat.parent.name == str(pid)
-            total += sum(int(one) for one in fields[11 : 15 if own else 13])
-    return total * 1000 / TICKS
-
-
-async def settle(pid: int) -> None:
-    """Until the node has nothing left to do: kernels are loaded for a while after it is ready."""
-    still, before = 0, cpu_ms(pid)
-    while still < 3:
-        await asyncio.sleep(0.3)
-        now = cpu_ms(pid)
-        still = still + 1 if now - before <= 1000 / TICKS else 0
-        before = now
+    """CPU time of a process and its descendants."""
+    return cpu_s(tree(pid)) * 1000
 
 
 async def one_round(system: System, study: str, preset: str) -> First:
@@ -110,7 +91,7 @@ async def one_round(system: System, study: str, preset: str) -> First:
     await asyncio.to_thread(system.wait_ready, "render")
     pid = system.process_id("render")
     ready = Timing(cpu_ms(pid), (time.perf_counter() - begun) * 1000)
-    await settle(pid)
+    await at_rest(pid)
     async with physician(system) as ana:
         node = await ana.visitor.may_view(ana.institution, study)
         before = cpu_ms(pid)

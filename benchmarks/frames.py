@@ -26,8 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from first_volume import cpu_ms
 from measure import Row, machine, save, show
+from processes import cpu_s, tree
 from yarl import URL
 
 from tests.flows.people import physician
@@ -153,11 +153,11 @@ async def measure(given: argparse.Namespace, folder: Path) -> list[Row]:
                     await asyncio.to_thread(ask, orthanc.picture, 50, given.clients, {"Accept": media})
                     for _ in range(given.rounds):
                         for name, (pid, url, sent) in servers.items():
-                            before = cpu_ms(pid)
+                            before = cpu_s(tree(pid))
                             found[name].append(
                                 await asyncio.to_thread(ask, url, given.requests, given.clients, sent)
                             )
-                            spent[name] += cpu_ms(pid) - before
+                            spent[name] += (cpu_s(tree(pid)) - before) * 1000
                     mine, theirs = (
                         statistics.median(one[0] for one in found[name]) for name in ("ours", "orthanc")
                     )

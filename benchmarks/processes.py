@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterable
@@ -42,6 +43,17 @@ def cpu_s(pids: Iterable[int]) -> float:
         if fields is not None:
             total += sum(int(one) for one in fields[11:15])
     return total * TICK_S
+
+
+async def at_rest(pid: int) -> None:
+    """Wait until a process and its descendants do nothing for a while: kernels are loaded after a node is
+    ready, and what has low priority may look idle for a moment."""
+    still, before = 0, cpu_s(tree(pid))
+    while still < 4:
+        await asyncio.sleep(0.3)
+        now = cpu_s(tree(pid))
+        still = still + 1 if now - before < 0.015 else 0
+        before = now
 
 
 def pss_bytes(pids: Iterable[int]) -> int:

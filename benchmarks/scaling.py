@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import msgspec
 from installation import heads
 from measure import Row, machine, save, show
-from processes import PROC, cpu_s, machine_busy_s, tree
+from processes import PROC, at_rest, cpu_s, machine_busy_s, tree
 
 from sivr.gl.farm import RenderFarm
 from sivr.model.cameras import viewpoint_for
@@ -70,21 +70,11 @@ async def once(setting: Setting, workers: int) -> Run:
     async with setting(workers) as work:
         await work()
         own = os.getpid()
-        await _rest(own)
+        await at_rest(own)
         busy, cpu, started = machine_busy_s(), cpu_s(tree(own)), time.perf_counter()
         await work()
         wall, spent = time.perf_counter() - started, cpu_s(tree(own)) - cpu
         return Run(wall, spent, max(0.0, machine_busy_s() - busy - spent) / wall)
-
-
-async def _rest(own: int) -> None:
-    """Until workers have loaded their kernels and nothing is prepared any more."""
-    still, before = 0, cpu_s(tree(own))
-    while still < 3:
-        await asyncio.sleep(0.2)
-        now = cpu_s(tree(own))
-        still = still + 1 if now - before < 0.015 else 0
-        before = now
 
 
 class Bench:

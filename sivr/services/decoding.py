@@ -19,7 +19,8 @@ from sivr.services.turns import Turns
 T = TypeVar("T")
 
 BATCH_S = 0.008
-"""How long a thread works before it asks again: what is urgent waits so long, and each time costs 0.3 ms."""
+"""How long a thread works before it asks again: what is urgent waits so long, and each time
+a thread has to be waked."""
 MAX_BATCH = 16
 
 

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,12 +18,13 @@ from sivr import codec
 from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up_frames
-from sivr.services.contents import Contents, StudySource
-from sivr.services.loading import HeaderSource, SeriesLoader
+from sivr.services.contents import Contents
+from sivr.services.loading import SeriesLoader
 from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
-from sivr.services.preparing import Preparer, SeriesSource
+from sivr.services.preparing import Preparer, Source
 from sivr.services.slice_processes import SliceProcesses
+from sivr.services.threads import background
 from sivr.services.volumes import VolumeService
 from sivr.services.workload import Workload
 from sivr.store.blobs import Blobs
@@ -33,10 +34,6 @@ log = logging.getLogger("sivr.imaging")
 MAX_RENDER_WORKERS = 4
 MAX_SLICE_PROCESSES = 4
 MEGABYTE = 1024 * 1024
-
-
-class Source(HeaderSource, StudySource, SeriesSource, Protocol):
-    """What imaging asks the index: headers of a series, series of a study, whether indexing goes on."""
 
 
 class Graphics(NamedTuple):
@@ -91,16 +88,6 @@ async def _warming() -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         # A thread cannot be canceled; what it loads serves the next start.
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _running(preparer: Preparer) -> AsyncIterator[None]:
-    task = asyncio.create_task(preparer.run())
-    try:
-        yield
-    finally:
-        task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
@@ -167,5 +154,5 @@ async def open_imaging(
         preparer = None
         if overviews is not None:
             preparer = Preparer(source, loader.reader, overviews, pictures.workload)
-            await stack.enter_async_context(_running(preparer))
+            await stack.enter_async_context(background(preparer.run()))
         yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm, preparer)

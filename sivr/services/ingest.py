@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from sivr.services.indexing import Indexer, is_gone, running
 from sivr.services.judging import Judge
 from sivr.services.outbox import Institution, OutboxSender, stay_present
 from sivr.services.sweeping import Sweeper
+from sivr.services.threads import background
 from sivr.services.uploads import UploadLimits, UploadService
 from sivr.services.workload import Workload
 from sivr.store.blobs import Blobs, no_keys
@@ -92,7 +92,7 @@ async def open_ingest(
         await queue.take_from(is_gone)
         await outbox.forget_leases()
         sweeper = Sweeper(uploads, inbox, blobs, unfinished_s)
-        await stack.enter_async_context(_task(sweeper.run()))
+        await stack.enter_async_context(background(sweeper.run()))
         tell = asyncio.Event()
         wakes = [asyncio.Event() for _ in range(workers)]
 
@@ -110,8 +110,8 @@ async def open_ingest(
         indexers = [Indexer(queue, index, blobs, indexed, workload) for _ in wakes]
         await stack.enter_async_context(running(indexers, wakes))
         sender = OutboxSender(outbox, index, institution, node_id)
-        await stack.enter_async_context(_task(sender.run(tell)))
-        await stack.enter_async_context(_task(stay_present(institution)))
+        await stack.enter_async_context(background(sender.run(tell)))
+        await stack.enter_async_context(background(stay_present(institution)))
         judge = Judge(uploads, blobs, limits.archive, limits.free_disk_bytes, keys)
         service = UploadService(uploads, inbox, judge, limits, stored)
         stack.push_async_callback(service.settle)
@@ -128,13 +128,3 @@ async def open_ingest(
             workload=workload,
             listeners=listeners,
         )
-
-
-@asynccontextmanager
-async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

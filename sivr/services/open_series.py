@@ -158,6 +158,13 @@ class OpenSeries:
         addresses = (FrameAddress(uid, frame) for frame in range(1, len(stored.header.frames) + 1))
         return tuple(self.position[address] for address in addresses if address in self.position)
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether frames can be read alone: means of slices are made from few frames at a time."""
+        return all(
+            frame.parts or len(header.frames) == 1 for header in self.headers for frame in header.frames
+        )
+
     def position_of(self, instance_uid: str, frame: int) -> int:
         """The place in reading order of a frame (1-based number within its instance); raises NotFound."""
         if instance_uid not in self.by_uid:

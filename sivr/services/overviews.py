@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import NotFound, SivrError
-from sivr.kernels.volumes import add_blocks, block_means
 from sivr.services.open_series import Array, OpenSeries
-from sivr.services.reduction import Shape, reduced_shape, reduction
+from sivr.services.reduction import Means, Shape, reduced_shape, reduction
 from sivr.services.segments import Segment
 from sivr.store.derived import Derived
 
@@ -93,14 +92,14 @@ def factors_of(series: OpenSeries) -> Shape | None:
 
 def overview_of(voxels: Array, factors: Shape, padding: int | None) -> npt.NDArray[np.generic]:
     """Means over blocks of ``voxels[k, j, i]``, padding left out."""
-    deep, rows, columns = factors
+    deep = factors[0]
     shape = reduced_shape((voxels.shape[0], voxels.shape[1], voxels.shape[2]), factors)
     means = np.empty(shape, voxels.dtype)
     for k in range(shape[0]):
-        totals, counts = (np.zeros(shape[1:], np.int64) for _ in range(2))
+        layer = Means(*shape[1:], factors, padding)
         for image in voxels[k * deep : (k + 1) * deep]:
-            add_blocks(image, rows, columns, padding, totals, counts)
-        means[k] = block_means(totals, counts, padding or 0, voxels.dtype)
+            layer.add(image)
+        means[k] = layer.image(voxels.dtype)
     return means
 
 

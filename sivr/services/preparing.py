@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,13 +17,13 @@ from typing import Protocol
 import numpy as np
 
 from sivr.errors import SivrError
-from sivr.kernels.volumes import add_blocks, block_means
+from sivr.services.contents import StudySource
 from sivr.services.frame_reading import FrameReader
+from sivr.services.loading import HeaderSource
 from sivr.services.open_series import Array, OpenSeries
 from sivr.services.overviews import Overviews, factors_of
-from sivr.services.reduction import Shape, reduced_shape
+from sivr.services.reduction import Means, Shape, reduced_shape
 from sivr.services.workload import Workload
-from sivr.store.index import StoredInstance
 
 log = logging.getLogger("sivr.preparing")
 
@@ -35,17 +36,8 @@ RECENT = 50
 """Studies to look through after a start, which may have come just before it."""
 
 
-class SeriesSource(Protocol):
-    """What the index says about studies."""
-
-    async def series_uids(self, study_uid: str) -> Sequence[str]:
-        """UIDs of the stored series of a study; empty when there is none."""
-
-    async def indexing(self, study_uid: str) -> bool:
-        """Whether objects of the study still wait to be indexed."""
-
-    async def opened(self, study_uid: str, series_uid: str) -> tuple[int, Sequence[StoredInstance]]:
-        """Revision of the study and the stored instances of a series."""
+class Source(HeaderSource, StudySource, Protocol):
+    """What imaging asks the index: headers of series, series of studies, and which studies are new."""
 
     async def recent(self, most: int) -> Sequence[str]:
         """The studies that changed last, the newest first."""
@@ -54,9 +46,7 @@ class SeriesSource(Protocol):
 class Preparer:
     """One task, ``run``; on the event loop, reading and adding in a thread, one layer at a time."""
 
-    def __init__(
-        self, source: SeriesSource, reader: FrameReader, overviews: Overviews, workload: Workload
-    ) -> None:
+    def __init__(self, source: Source, reader: FrameReader, overviews: Overviews, workload: Workload) -> None:
         self._source = source
         self._reader = reader
         self._overviews = overviews
@@ -87,7 +77,8 @@ class Preparer:
                 await self._wake.wait()
             study_uid, due = next(iter(self._waiting.items()))
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if self._waiting[study_uid] > time.monotonic():
+            if self._waiting.get(study_uid, math.inf) > time.monotonic():
+                # More of it came meanwhile, or so much else that it is not remembered.
                 continue
             del self._waiting[study_uid]
             try:
@@ -119,23 +110,23 @@ class Preparer:
         """Means of all voxels; None where not all can be read, or only by holding an object whole."""
         grid, scale = series.stack.volume, series.scale
         assert grid is not None and scale is not None
-        if not all(frame.parts for header in series.headers for frame in header.frames):
+        if not series.one_by_one:
             return None
         shape = reduced_shape(grid.shape, factors)
         means = np.empty(shape, scale.dtype)
 
-        def layer(k: int) -> bool:
-            totals, counts = (np.zeros(shape[1:], np.int64) for _ in range(2))
+        def fill(k: int) -> bool:
+            layer = Means(*shape[1:], factors, scale.padding_value)
             for n in range(k * factors[0], min((k + 1) * factors[0], grid.shape[0])):
                 _, voxels = self._reader.slice_voxels(series, n, scale)
                 if voxels is None:
                     return False
-                add_blocks(voxels, factors[1], factors[2], scale.padding_value, totals, counts)
-            means[k] = block_means(totals, counts, scale.padding_value or 0, means.dtype)
+                layer.add(voxels)
+            means[k] = layer.image(means.dtype)
             return True
 
         for k in range(shape[0]):
             await self._workload.quiet(PATIENCE_S)
-            if not await asyncio.to_thread(layer, k):
+            if not await asyncio.to_thread(fill, k):
                 return None
         return means

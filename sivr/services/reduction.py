@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sivr.dicom.volume import Affine
+from sivr.kernels.volumes import add_blocks, block_means
 from sivr.services.segments import size_of
 
 Shape = tuple[int, int, int]
@@ -35,6 +37,28 @@ def reduced_shape(shape: Shape, factors: Sequence[int]) -> Shape:
     """Of the means; blocks at the far edges may be smaller."""
     k, j, i = (-(-n // factor) for n, factor in zip(shape, factors, strict=True))
     return k, j, i
+
+
+class Means:
+    """One layer of a volume of means, slice by slice; ``padding`` and what is not added are no part of it."""
+
+    def __init__(self, rows: int, columns: int, factors: Sequence[int], padding: int | None) -> None:
+        """``rows`` and ``columns`` of the layer; ``factors`` along k, j and i."""
+        self._factors, self._padding = factors, padding
+        self._totals, self._counts = (np.zeros((rows, columns), np.int64) for _ in range(2))
+
+    def add(self, image: npt.NDArray[Any]) -> None:
+        """A slice (rows, columns) of the volume."""
+        add_blocks(image, self._factors[1], self._factors[2], self._padding, self._totals, self._counts)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but padding was added."""
+        return not self._counts.any()
+
+    def image(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """The means of what was added; padding, or 0 without one, where nothing was."""
+        return block_means(self._totals, self._counts, self._padding or 0, dtype)
 
 
 def reduced_affine(lps_from_ijk: Affine, factors: Shape) -> Affine:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sivr.errors import Exhausted
-from sivr.kernels.volumes import add_blocks, block_means
 from sivr.model.studies import VoxelScale
 from sivr.services.frame_reading import Found, FrameReader, Unread
 from sivr.services.open_series import Array, OpenSeries
+from sivr.services.reduction import Means
 from sivr.services.segments import Segment
 
 
@@ -25,9 +23,12 @@ class SliceMaker:
 
     def from_frames(self, series: OpenSeries, k: int, segment: Segment, scale: VoxelScale) -> Found:
         """Slice k is made of frames that are brought to a common scale, or lies between them."""
+        grid = series.stack.volume
+        assert grid is not None
         found, voxels = self._reader.slice_voxels(series, k, scale)
         if voxels is not None and (wrong := _put(segment, k, voxels)):
-            return dict.fromkeys(found, wrong)
+            # Said of one of its frames, or a sound slice would be taken for a broken one.
+            found[grid.frame_of_slice[k]] = wrong
         return found
 
     def from_slices(self, series: OpenSeries, k: int, segment: Segment, scale: VoxelScale) -> Found:
@@ -35,8 +36,8 @@ class SliceMaker:
         are left out. Only what went wrong is returned: the frames would need the memory that is lacking."""
         grid = series.stack.volume
         assert grid is not None
-        deep, rows, columns = segment.factors
-        totals, counts = (np.zeros(segment.shape[1:], np.int64) for _ in range(2))
+        deep = segment.factors[0]
+        layer = Means(*segment.shape[1:], segment.factors, scale.padding_value)
         wrong: Found = {}
         for n in range(k * deep, min((k + 1) * deep, grid.shape[0])):
             found, voxels = self._reader.slice_voxels(series, n, scale)
@@ -44,10 +45,9 @@ class SliceMaker:
             if any(isinstance(values, Unread) for values in wrong.values()):
                 return wrong
             if voxels is not None:
-                add_blocks(voxels, rows, columns, scale.padding_value, totals, counts)
-        if counts.any() or scale.padding_value is not None:
-            means = block_means(totals, counts, scale.padding_value or 0, segment.dtype)
-            if error := _put(segment, k, means):
+                layer.add(voxels)
+        if not layer.empty or scale.padding_value is not None:
+            if error := _put(segment, k, layer.image(segment.dtype)):
                 return {grid.frame_of_slice[k * deep]: error}
         return wrong
 

@@ -1,10 +1,11 @@
-"""Work in threads that must not be left half way."""
+"""Work in threads that must not be left half way, and tasks that go on beside everything else."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -30,3 +31,14 @@ async def finished(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) 
             running.exception()
         raise canceled
     return running.result()
+
+
+@asynccontextmanager
+async def background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """The work goes on in a task of its own until the context ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -200,7 +200,7 @@ class VolumeLoader:
         free = min(self._memory.room_for(series, idle_s), await asyncio.to_thread(room))
         factors = reduction(grid.shape, grid.spacing_mm, dtype, free)
         whole = factors == (1, 1, 1)
-        if factors is None or not (whole or (reduce and _one_by_one(series))):
+        if factors is None or not (whole or (reduce and series.one_by_one)):
             raise Exhausted(
                 f"This volume needs {_megabytes(size_of(grid.shape, dtype))} MB of memory; the server may "
                 f"use {_megabytes(self._memory.budget_bytes)} MB for all that are open. "
@@ -305,11 +305,6 @@ def _darkest(series: OpenSeries, scale: VoxelScale) -> int:
     if not scale.stored or form is None:
         return int(np.iinfo(scale.dtype).min)
     return -(1 << (form.bits_stored - 1)) if form.signed else 0
-
-
-def _one_by_one(series: OpenSeries) -> bool:
-    """Whether frames can be read alone: means of slices are made from few frames at a time."""
-    return all(frame.parts or len(header.frames) == 1 for header in series.headers for frame in header.frames)
 
 
 def _source(series: OpenSeries, segment: Segment, *, preliminary: bool = False) -> VolumeSource:

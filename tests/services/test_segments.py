@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from multiprocessing import shared_memory
+from types import SimpleNamespace
 from uuid import uuid4
 
 import numpy as np
@@ -16,7 +17,6 @@ import pytest
 
 from sivr.errors import Exhausted
 from sivr.kernels.tiles import tile_ranges, tiles_of
-from sivr.services import segments
 from sivr.services.segments import FOLDER, Segment, release_lingering, remove_leftovers, size_of
 
 
@@ -87,12 +87,9 @@ def test_what_missing_slices_will_take_is_promised(prefix: str) -> None:
 
 
 def test_two_at_once_are_not_promised_the_same_memory(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = 6 << 20
-
-    def room() -> int:
-        return left - sum(segment.promised_bytes for segment in segments._live.values())
-
-    monkeypatch.setattr(segments, "room", room)
+    # Six megabytes are left, and stay so: nothing is written yet.
+    small = SimpleNamespace(f_bavail=6 << 20, f_frsize=1)
+    monkeypatch.setattr("sivr.services.segments.os.statvfs", lambda folder: small)
     made: list[Segment] = []
     refused: list[Exhausted] = []
 
