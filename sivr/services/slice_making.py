@@ -46,10 +46,10 @@ class SliceMaker:
                 return wrong
             if voxels is not None:
                 layer.add(voxels)
-        if not layer.empty or scale.padding_value is not None:
-            if error := _put(segment, k, layer.image(segment.dtype)):
-                return {grid.frame_of_slice[k * deep]: error}
-        return wrong
+        if layer.empty and scale.padding_value is None:
+            return wrong
+        error = _put(segment, k, layer.image(segment.dtype))
+        return wrong if error is None else {grid.frame_of_slice[k * deep]: error}
 
 
 def _put(segment: Segment, k: int, image: Array) -> Unread | None:
