@@ -141,6 +141,8 @@ async def read_body(request: web.Request, kind: type[Any]) -> Any:
         raise Invalid(_sentence(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid("The body is not JSON.") from error
+    except RecursionError as error:
+        raise Invalid("The body is nested too deeply.") from error
 
 
 def wrap(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from sivr.api import institutions, patients, record_types, sessions, users
+from sivr.api import institutions, patients, record_types, sessions, settings, users
 from sivr.api.app import build_app
 from sivr.api.toplevel import TOPLEVEL, WEB_ORIGINS, authenticate
 from sivr.services.toplevel import ToplevelServices
 
-routes = sessions.routes.join(users.routes, institutions.routes, record_types.routes, patients.routes)
+routes = sessions.routes.join(
+    users.routes, institutions.routes, record_types.routes, patients.routes, settings.routes
+)
 
 
 def toplevel_app(

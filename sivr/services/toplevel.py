@@ -16,6 +16,7 @@ from sivr.services.passwords import Passwords
 from sivr.services.patients import PatientService
 from sivr.services.record_types import RecordTypeService
 from sivr.services.sessions import SessionRules, SessionService
+from sivr.services.settings import SettingService
 from sivr.services.users import UserService
 from sivr.store.audit import Audit, By
 from sivr.store.database import Database
@@ -23,6 +24,7 @@ from sivr.store.institutions import Institutions
 from sivr.store.patients import Patients
 from sivr.store.record_types import RecordTypes
 from sivr.store.sessions import Sessions
+from sivr.store.settings import Settings
 from sivr.store.users import Users
 
 CONFIGURATION = By("configuration")
@@ -40,6 +42,7 @@ class ToplevelServices(msgspec.Struct, frozen=True, kw_only=True):
     institutions: InstitutionService
     record_types: RecordTypeService
     patients: PatientService
+    settings: SettingService
     audit: Audit
 
     async def health(self) -> str:
@@ -79,6 +82,7 @@ async def open_toplevel(
             institutions=InstitutionService(known),
             record_types=RecordTypeService(RecordTypes(database)),
             patients=PatientService(Patients(database)),
+            settings=SettingService(Settings(database)),
             audit=Audit(database),
         )
 

@@ -141,4 +141,16 @@ patient_name = sa.Table(
 )
 sa.Index(None, patient_name.c.patient_id)
 
+# What users keep for the pages: JSON under names.
+user_setting = sa.Table(
+    "user_setting",
+    metadata,
+    sa.Column("user_id", sa.ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", bytewise(), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
 audit = audit_table(metadata)
