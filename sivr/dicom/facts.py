@@ -14,7 +14,9 @@ import msgspec
 from pydicom.dataset import Dataset
 
 from sivr.dicom import elements, luts
+from sivr.dicom.calibration import calibration, positive_pair
 from sivr.model.pixels import FrameDisplay, FramePlane, Lut, Modality, PixelFormat, VoiFunction, Window
+from sivr.model.spacing import Calibration, frame_spacing_mm
 
 _FUNCTIONS: dict[str, VoiFunction] = {
     "": "linear",
@@ -55,9 +57,12 @@ class Context(msgspec.Struct, frozen=True):
     frames: int
 
 
-def frame_facts(data: Dataset, context: Context) -> tuple[list[FrameFacts], str, tuple[str, ...]]:
-    """Facts of every frame, where the spacing came from, and warnings."""
-    spacing, origin = _spacing(data)
+def frame_facts(
+    data: Dataset, context: Context
+) -> tuple[list[FrameFacts], Calibration | None, tuple[str, ...]]:
+    """Facts of every frame, what the object as a whole says of its size, and warnings."""
+    sizes = calibration(data, context.modality, context.sop_class_uid, context.image_type)
+    spacing = frame_spacing_mm(sizes)
     padding = _padding(data, context.pixel_format)
     invert = (
         context.pixel_format.photometric_interpretation == "MONOCHROME1"
@@ -71,7 +76,7 @@ def frame_facts(data: Dataset, context: Context) -> tuple[list[FrameFacts], str,
         phase = _classic_phase(data)
         planes, notes = _classic_planes(data, context)
         warnings.extend(notes)
-        return [FrameFacts(plane, spacing, display, phase) for plane in planes], origin, tuple(warnings)
+        return [FrameFacts(plane, spacing, display, phase) for plane in planes], sizes, tuple(warnings)
     if per_frame and len(per_frame) < context.frames:
         warnings.append(f"Only {len(per_frame)} of {context.frames} frames say where they lie.")
     facts: list[FrameFacts] = []
@@ -81,9 +86,7 @@ def frame_facts(data: Dataset, context: Context) -> tuple[list[FrameFacts], str,
         own = per_frame[index] if index < len(per_frame) else empty
         groups = _Groups(own, shared if shared is not None else empty, data)
         measures = groups.find(0x00289110)
-        frame_spacing = _positive_pair(measures, 0x00280030) if measures is not None else None
-        if frame_spacing is not None:
-            origin = "pixel_spacing"
+        frame_spacing = positive_pair(measures, 0x00280030) if measures is not None else None
         transformation = groups.find(0x00289145)
         voi = groups.find(0x00289132)
         display = _display(
@@ -102,7 +105,7 @@ def frame_facts(data: Dataset, context: Context) -> tuple[list[FrameFacts], str,
                 _interned(interned, _enhanced_phase(groups)),
             )
         )
-    return facts, origin, tuple(warnings)
+    return facts, sizes, tuple(warnings)
 
 
 def _interned(seen: dict[object, object], value: T) -> T:
@@ -215,38 +218,6 @@ def _enhanced_plane(groups: _Groups) -> FramePlane | None:
         # Enhanced US volumes: places in the volume's own frame of reference (PS3.3 C.8.24.3).
         return _plane(elements.numbers(position, 0x00209301), elements.numbers(orientation, 0x00209302))
     return None
-
-
-def _positive_pair(data: Dataset, tag: int) -> tuple[float, float] | None:
-    found = elements.numbers(data, tag)
-    if len(found) == 1:
-        found = (found[0], found[0])
-    return (found[0], found[1]) if len(found) >= 2 and found[0] > 0 and found[1] > 0 else None
-
-
-def _spacing(data: Dataset) -> tuple[tuple[float, float] | None, str]:
-    """Spacing of the whole object and its origin, the truest first (PS3.3 10.7.1.3)."""
-    for tag, origin in (
-        (0x00280030, "pixel_spacing"),
-        (0x00181164, "imager_pixel_spacing"),
-        (0x00182010, "nominal"),
-    ):
-        pair = _positive_pair(data, tag)
-        if pair is not None:
-            return pair, origin
-    pair = _us_spacing(data)
-    return (pair, "us_region") if pair is not None else (None, "")
-
-
-def _us_spacing(data: Dataset) -> tuple[float, float] | None:
-    """PS3.3 C.8.5.5: centimeters per pixel of the two-dimensional regions, where they agree."""
-    pairs: set[tuple[float, float]] = set()
-    for region in elements.items(data, 0x00186011)[:64]:
-        kind, unit_x, unit_y = (elements.integer(region, t) for t in (0x00186012, 0x00186024, 0x00186026))
-        dx, dy = elements.number(region, 0x0018602C), elements.number(region, 0x0018602E)
-        if kind == 1 and unit_x == 3 and unit_y == 3 and dx and dy:
-            pairs.add((round(abs(dy) * 10, 9), round(abs(dx) * 10, 9)))
-    return pairs.pop() if len(pairs) == 1 else None
 
 
 def _padding(data: Dataset, pixel_format: PixelFormat) -> tuple[int | float, int | float] | None:

@@ -382,7 +382,7 @@ def _write(
         path = folder / f"{name}.dcm"
         data = _data_set(phantom, root, sop_class, 1)
         _functional_groups(data, phantom)
-        _save(path, data, frames, slices)
+        save(path, data, frames, slices)
         return [path]
     paths: list[Path] = []
     for k, frame in enumerate(frames):
@@ -396,7 +396,7 @@ def _write(
         data.WindowWidth = [str(w[1]) for w in phantom.windows]
         data.WindowCenterWidthExplanation = [w[2] for w in phantom.windows]
         path = folder / f"{name}-{k + 1:04d}.dcm"
-        _save(path, data, iter((frame,)), 1)
+        save(path, data, iter((frame,)), 1)
         paths.append(path)
     return paths
 
@@ -489,7 +489,7 @@ def _functional_groups(data: Dataset, phantom: Phantom) -> None:
     data.NumberOfFrames = str(phantom.shape[0])
 
 
-def _save(path: Path, data: Dataset, frames: Iterator[Array], count: int) -> None:
+def save(path: Path, data: Dataset, frames: Iterator[Array], count: int) -> None:
     """Write a data set and, frame by frame, its pixels: a record of 900 MB never lies in memory."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = data.SOPClassUID

@@ -18,6 +18,7 @@ from pydicom.uid import UID
 from sivr.dicom import elements, luts
 from sivr.dicom.facts import Context, FrameFacts, frame_facts
 from sivr.dicom.fragments import Parts, encapsulated_frames, frame_bits, native_frames
+from sivr.dicom.pet import suv_factor
 from sivr.dicom.stream import Inflated, Stream
 from sivr.dicom.syntax import Syntax, syntax_of
 from sivr.errors import Invalid
@@ -55,18 +56,19 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 
 _TAGS: list[int] = [
     *_UIDS,
-    0x00080005, 0x00080008, 0x00080020, 0x00080030, 0x0008002A, 0x00080032, 0x00080050, 0x00080060,
-    0x00080070, 0x00081030, 0x0008103E, 0x00082144, 0x00180015, 0x00180040, 0x00180050, 0x00180081,
-    0x00180086, 0x00180088, 0x00181060, 0x00181063, 0x00181065, 0x00181164, 0x00182010, 0x00185100,
-    0x00186011, 0x00189087, 0x00189089, 0x0019100C, 0x00200010, 0x00200011, 0x00200012, 0x00200013,
-    0x00200032, 0x00200037, 0x00200052, 0x00200060, 0x00200062, 0x00200100, 0x00280002, 0x00280004,
-    0x00280006, 0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280034, 0x00280100, 0x00280101,
+    0x00080005, 0x00080008, 0x00080020, 0x00080021, 0x00080022, 0x0008002A, 0x00080030, 0x00080031,
+    0x00080032, 0x00080050, 0x00080060, 0x00080070, 0x00081030, 0x0008103E, 0x00082144, 0x0009100D,
+    0x00101030, 0x00180015, 0x00180040, 0x00180050, 0x00180081, 0x00180086, 0x00180088, 0x00181060,
+    0x00181063, 0x00181065, 0x00181114, 0x00181164, 0x00181242, 0x00182010, 0x00185100, 0x00186011,
+    0x00189087, 0x00189089, 0x0019100C, 0x00200010, 0x00200011, 0x00200012, 0x00200013, 0x00200032,
+    0x00200037, 0x00200052, 0x00200060, 0x00200062, 0x00200100, 0x00280002, 0x00280004, 0x00280006,
+    0x00280008, 0x00280010, 0x00280011, 0x00280030, 0x00280034, 0x00280051, 0x00280100, 0x00280101,
     0x00280102, 0x00280103, 0x00280120, 0x00280121, 0x00280122, 0x00280123, 0x00280124, 0x00280125,
-    0x00281050, 0x00281051, 0x00281052, 0x00281053,
-    0x00281054, 0x00281055, 0x00281056, 0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202,
-    0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00287FE0,
-    0x00431039, 0x00540022, 0x00540080, 0x00541001, 0x00541300, 0x20500020, 0x30040002, 0x3004000C,
-    0x3004000E, 0x52009229, 0x52009230, 0x7FE00001, 0x7FE00002,
+    0x00280A02, 0x00280A04, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281054, 0x00281055,
+    0x00281056, 0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00281221,
+    0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00287FE0, 0x00431039, 0x00540016,
+    0x00540022, 0x00540080, 0x00541001, 0x00541006, 0x00541102, 0x00541300, 0x20500020, 0x30040002,
+    0x3004000C, 0x3004000E, 0x52009229, 0x52009230, 0x70531000, 0x7FE00001, 0x7FE00002,
 ]  # fmt: skip
 
 
@@ -232,7 +234,7 @@ def _header(parsed: Parsed) -> InstanceHeader:
     modality = elements.text(data, 0x00080060).upper()[:16]
     image_type = tuple(part.upper() for part in elements.texts(data, 0x00080008))
     frames: tuple[Frame, ...] = ()
-    origin = ""
+    sizes = None
     palette = None
     if pixel_format is not None and not why_not:
         count = max(elements.integer(data, 0x00280008) or 1, 1)
@@ -247,7 +249,7 @@ def _header(parsed: Parsed) -> InstanceHeader:
                 little_endian=parsed.syntax.little_endian,
                 frames=len(parts),
             )
-            facts, origin, warnings = frame_facts(data, context)
+            facts, sizes, warnings = frame_facts(data, context)
             notes.extend(warnings)
             frames = tuple(map(_frame, parts, facts))
         if pixel_format.photometric_interpretation == "PALETTE COLOR":
@@ -275,7 +277,8 @@ def _header(parsed: Parsed) -> InstanceHeader:
         laterality=elements.text(data, 0x00200062) or elements.text(data, 0x00200060),
         manufacturer=elements.text(data, 0x00080070),
         frame_time_ms=_frame_time_ms(data),
-        spacing_origin=origin,
+        calibration=sizes,
+        suv=suv_factor(data) if modality == "PT" and frames else None,
         pixel_aspect=(int(aspect[0]), int(aspect[1])) if len(aspect) == 2 and min(aspect) >= 1 else (1, 1),
         pixel_format=pixel_format,
         palette=palette,

@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 from sivr.model.pixels import FrameDisplay, FramePlane, Palette, PixelFormat
+from sivr.model.spacing import Calibration
+from sivr.model.suv import SuvFactor
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -46,8 +48,10 @@ class InstanceHeader(msgspec.Struct, frozen=True, kw_only=True):
     laterality: str = ""
     manufacturer: str = ""
     frame_time_ms: float | None = None
-    spacing_origin: str = ""
-    """Where spacing_mm came from: pixel_spacing, imager_pixel_spacing, us_region, nominal, or empty."""
+    calibration: Calibration | None = None
+    """What the object says of the size of its pixels; None of objects indexed before it was kept."""
+    suv: SuvFactor | None = None
+    """To standardized uptake values; None where this is no PET."""
     pixel_aspect: tuple[int, int] = (1, 1)
     """Vertical to horizontal size of a pixel where no spacing is known (Pixel Aspect Ratio)."""
     pixel_format: PixelFormat | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,7 +14,9 @@ from sivr.dicom.presentation import default_window, stored_dtype
 from sivr.errors import NotFound, SivrError
 from sivr.model.pixels import FrameDisplay, FramePlane, PixelFormat, Window
 from sivr.model.rendering import Vector
-from sivr.model.studies import VolumeGrid
+from sivr.model.spacing import Calibration, Point, Region, Spacing, frame_spacing_mm, spacing_of
+from sivr.model.studies import InstanceHeader, VolumeGrid
+from sivr.model.suv import SuvFactor
 from sivr.model.window_presets import WindowPreset, window_presets
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries, Progress
@@ -31,6 +33,8 @@ class FrameContents(msgspec.Struct, frozen=True):
     """Along the normal of the first frame; None where the object has no place in the patient."""
     phase: tuple[str, ...] = ()
     instance_number: int | None = None
+    scale: int = 0
+    """Which of the series' ``scales`` measurements on this frame are made with."""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -38,6 +42,18 @@ class Loaded(msgspec.Struct, frozen=True):
 
     slices: int
     total: int
+
+
+class FrameScale(msgspec.Struct, frozen=True):
+    """What measurements on a frame are made with."""
+
+    spacing: Spacing
+    """Of the frame; of ultrasound what holds outside its regions."""
+    regions: tuple[Region, ...] = ()
+    """Of ultrasound: the first that holds all points of a measurement counts, else ``spacing``."""
+    suv_bw: float | None = None
+    """Of PET: modality value times this is SUV by body weight, g/ml."""
+    why_no_suv: str = ""
 
 
 class PlaneOrientation(msgspec.Struct, frozen=True):
@@ -79,6 +95,8 @@ class SeriesContents(msgspec.Struct, frozen=True, kw_only=True):
     spacing_mm: tuple[float, float] | None
     """Between rows, between columns."""
     spacing_origin: str
+    """Who says so, as in ``scales``; empty where spacing_mm is null."""
+    scales: tuple[FrameScale, ...]
     pixel_aspect: tuple[int, int]
     windows: tuple[Window, ...]
     """The windows of the file, or the one that is used when the file has none."""
@@ -198,6 +216,7 @@ def describe(series: OpenSeries, progress: Progress, window: Window | None, comp
     color = form is not None and form.color
     why_not = "" if position is not None else _why_not(series)
     windows = display.windows or ((window,) if window is not None else ())
+    scales: dict[FrameScale, int] = {}
     return SeriesContents(
         series_uid=series.series_uid,
         modality=header.modality,
@@ -207,11 +226,12 @@ def describe(series: OpenSeries, progress: Progress, window: Window | None, comp
         why_not=why_not,
         frame_count=series.total,
         complete=complete,
-        frames=_frames(series, frame.plane if frame is not None else None),
+        frames=_frames(series, frame.plane if frame is not None else None, scales),
         columns=form.columns if form else 0,
         rows=form.rows if form else 0,
         spacing_mm=frame.spacing_mm if frame is not None else None,
-        spacing_origin=header.spacing_origin,
+        spacing_origin=_origin(header, number),
+        scales=tuple(scales),
         pixel_aspect=header.pixel_aspect,
         windows=() if color else windows,
         value_range=None if form is None or color else _value_range(display, form),
@@ -242,7 +262,10 @@ def _warnings(series: OpenSeries) -> tuple[str, ...]:
     return tuple(found)[:20]
 
 
-def _frames(series: OpenSeries, reference: FramePlane | None) -> tuple[FrameContents, ...]:
+def _frames(
+    series: OpenSeries, reference: FramePlane | None, scales: dict[FrameScale, int]
+) -> tuple[FrameContents, ...]:
+    """Every frame; what they are measured with is collected in ``scales``, each once."""
     normal = _normal(reference)
     found = []
     for position, address in enumerate(series.stack.frames):
@@ -261,9 +284,36 @@ def _frames(series: OpenSeries, reference: FramePlane | None) -> tuple[FrameCont
                 position_mm=along,
                 phase=stored.header.frames[number].phase,
                 instance_number=stored.header.instance_number,
+                scale=scales.setdefault(scale_of(stored.header, number), len(scales)),
             )
         )
     return tuple(found)
+
+
+def scale_of(header: InstanceHeader, number: int) -> FrameScale:
+    """What measurements on frame ``number`` (from 0) are made with."""
+    regions = header.calibration.regions if header.calibration is not None else ()
+    suv = header.suv or SuvFactor(None)
+    return FrameScale(spacing_at(header, number), regions, suv.bw, suv.why_not)
+
+
+def spacing_at(header: InstanceHeader, number: int, points: Iterable[Point] = ()) -> Spacing:
+    """The spacing that holds for these points of frame ``number`` (from 0)."""
+    known = header.frames[number].spacing_mm
+    if header.calibration is None:
+        # Indexed when nothing but the millimeters was kept.
+        return spacing_of(Calibration(pixel_mm=known), aspect=header.pixel_aspect)
+    own = known if known != frame_spacing_mm(header.calibration) else None
+    return spacing_of(header.calibration, own, points, header.pixel_aspect)
+
+
+def _origin(header: InstanceHeader, number: int) -> str:
+    """Who says how far apart the pixels of a frame are; empty when nobody does."""
+    if number >= len(header.frames) or header.frames[number].spacing_mm is None:
+        return ""
+    if header.calibration is not None and header.calibration.regions:
+        return "ultrasound region"
+    return spacing_at(header, number).origin
 
 
 def _normal(plane: FramePlane | None) -> Vector | None:

@@ -73,7 +73,7 @@ def test_a_header_keeps_what_the_file_says(shared_data: Path) -> None:
     assert frame.display.modality.units == "HU" and frame.display.modality.intercept == -1024
     assert frame.display.windows[0] == Window(40, 80)
     assert frame.plane is not None and frame.plane.orientation == (1, 0, 0, 0, 1, 0)
-    assert header.spacing_origin == "pixel_spacing"
+    assert header.calibration is not None and header.calibration.cross_section
 
 
 @pytest.mark.parametrize("kind", [Path, bytes, io.BytesIO])
@@ -352,7 +352,7 @@ def test_ultrasound_spacing_comes_from_its_region() -> None:
     region.PhysicalDeltaX, region.PhysicalDeltaY = 0.02, 0.03
     header = read_header(written(image(SequenceOfUltrasoundRegions=Sequence([region]), Modality="US")))
     assert header.frames[0].spacing_mm == pytest.approx((0.3, 0.2))
-    assert header.spacing_origin == "us_region"
+    assert header.calibration is not None and len(header.calibration.regions) == 1
 
 
 def test_fragments_are_joined_with_and_without_tables(shared_data: Path) -> None:

@@ -52,7 +52,7 @@
  * @property {string} series_uid @property {string} modality @property {number | null} number @property {string} description
  * @property {boolean} renderable @property {string} why_not @property {number} frame_count @property {boolean} complete
  * @property {Frame[]} frames @property {number} columns @property {number} rows
- * @property {[number, number] | null} spacing_mm @property {string} spacing_origin @property {any} pixel_aspect
+ * @property {[number, number] | null} spacing_mm @property {string} spacing_origin @property {any[]} scales @property {any} pixel_aspect
  * @property {Window[]} windows @property {[number, number] | null} value_range @property {string} units
  * @property {boolean} color
  * @property {{row: import("../lib/geometry.js").Vector, col: import("../lib/geometry.js").Vector} | null} orientation

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sivr.dicom.phantom import phantom_affine, write_phantom
+from sivr.dicom.rulers import RulerKind, write_ruler
 from tests.api.dicomweb.node import Node, frame_path, series_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,6 +49,26 @@ async def test_the_contents_of_a_series(node: Node, tmp_path: Path, multi_frame:
     whole = (await ana.get(f"/studies/{study}/contents")).json
     assert whole["study_uid"] == study
     assert [one["series_uid"] for one in whole["series"]] == [body["series_uid"]]
+
+
+async def test_frames_name_the_scale_they_are_measured_with(node: Node, tmp_path: Path) -> None:
+    kinds: tuple[RulerKind, ...] = ("ct", "dx", "dx-detector", "mg", "us", "pixels")
+    stored = await node.add([write_ruler(tmp_path / f"{kind}.dcm", kind) for kind in kinds])
+    study = stored[0].header.study_uid
+    told = (await node.viewer("ana", study).get(f"/studies/{study}/contents")).json["series"]
+    found = {one["description"]: one["scales"][one["frames"][0]["scale"]] for one in told}
+    assert {name: one["spacing"]["origin"] for name, one in found.items()} == {
+        "Ruler ct": "patient",
+        "Ruler dx": "detector corrected by ERMF",
+        "Ruler dx-detector": "detector",
+        "Ruler mg": "calibrated geometry",
+        "Ruler us": "pixels",
+        "Ruler pixels": "pixels",
+    }
+    assert found["Ruler dx"]["spacing"]["note"] == "1.25"
+    assert [one["unit_x"] for one in found["Ruler us"]["regions"]] == ["mm", "mm", "s", "s"]
+    origins = {one["description"]: one["spacing_origin"] for one in told}
+    assert origins["Ruler us"] == origins["Ruler pixels"] == "" and origins["Ruler ct"] == "patient"
 
 
 async def test_the_contents_of_a_long_series_are_small(node: Node, tmp_path: Path) -> None:
