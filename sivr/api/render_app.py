@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from sivr.api import contents, node_sessions, presets, queue, uploads
+from sivr.api import contents, node_sessions, presets, queue, statistics, uploads
 from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.dicomweb import answers, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
@@ -19,7 +19,13 @@ from sivr.services.imaging import Imaging
 from sivr.services.ingest import Ingest
 
 routes = node_sessions.routes.join(
-    uploads.routes, queue.routes, contents.routes, presets.routes, frames.routes, volumes.routes
+    uploads.routes,
+    queue.routes,
+    contents.routes,
+    presets.routes,
+    frames.routes,
+    volumes.routes,
+    statistics.routes,
 )
 
 

@@ -9,14 +9,14 @@ from pydicom.dataset import Dataset
 from sivr.dicom import elements
 from sivr.model.spacing import REGION_KINDS, ULTRASOUND_UNITS, Calibration, Pair, Region
 
-_PROJECTIONS = frozenset({"CR", "DX", "MG", "IO", "PX", "RG", "XA", "RF", "XC", "RTIMAGE"})
+_PROJECTIONS = frozenset({"CR", "DX", "MG", "IO", "PX", "RG", "XA", "RF", "RTIMAGE"})
 _PROJECTION_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.1",
     "1.2.840.10008.5.1.4.1.1.12.1",
     "1.2.840.10008.5.1.4.1.1.12.2",
     "1.2.840.10008.5.1.4.1.1.481.1",
 )
-"""Computed Radiography, X-Ray Angiographic, X-Ray Radiofluoroscopic and RT Image Storage; also those below."""
+"""Computed Radiography, X-Ray Angiographic, X-Ray Radiofluoroscopic, RT Image Storage and those below."""
 _RECONSTRUCTED = (
     "1.2.840.10008.5.1.4.1.1.13.",  # 3D X-Ray, breast tomosynthesis
     "1.2.840.10008.5.1.4.1.1.4",  # MR

@@ -53,7 +53,8 @@ _CLASSES: dict[RulerKind, tuple[str, str]] = {
 def ruler_values() -> np.ndarray[Any, np.dtype[np.uint16]]:
     """Stored values of every ruler phantom, (rows, columns) uint16."""
     rows, columns = np.mgrid[0:ROWS, 0:COLUMNS]
-    values = (GROUND + 10 * ((rows // 8 + columns // 8) % 2) + columns).astype(np.uint16)
+    values: np.ndarray[Any, np.dtype[np.uint16]] = np.zeros((ROWS, COLUMNS), np.uint16)
+    values += (GROUND + 10 * ((rows // 8 + columns // 8) % 2) + columns).astype(np.uint16)
     for column, row in DOTS:
         values[row, column] = DOT
     return values

@@ -30,11 +30,11 @@ Origin = Literal[
 """Where a spacing comes from (PS3.3 10.7.1.3).
 
 - ``patient``: Pixel Spacing of a cross section, true everywhere in its plane
-- ``calibrated ...``: Pixel Spacing of a projection, corrected at one depth: by geometry, by something of known
-  size, or in a way that the file does not tell
+- ``calibrated ...``: Pixel Spacing of a projection, corrected at one depth: by geometry, by something of
+  known size, or in a way that the file does not tell
 - ``detector``: Imager Pixel Spacing, at the receptor: things in the patient are smaller than they look;
   ``detector corrected by ERMF``: divided by the Estimated Radiographic Magnification Factor
-- ``nominal``: of scanned film or paper; ``stated``: a Pixel Spacing of which is not known where it is true
+- ``nominal``: of scanned film or paper; ``stated``: a Pixel Spacing that holds nobody knows where
 - ``ultrasound region``: of the calibrated region that the points lie in (PS3.3 C.8.5.5)
 - ``pixels``: nobody says; distances are counted in pixels
 """

@@ -24,6 +24,7 @@ from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
 from sivr.services.preparing import Preparer, Source
 from sivr.services.slice_processes import SliceProcesses
+from sivr.services.statistics import StatisticsService
 from sivr.services.threads import background
 from sivr.services.volumes import VolumeService
 from sivr.services.workload import Workload
@@ -56,6 +57,7 @@ class Imaging(msgspec.Struct, frozen=True):
     pictures: PictureService
     volumes: VolumeService
     contents: Contents
+    statistics: StatisticsService
     warm: asyncio.Task[None]
     preparer: Preparer | None
     """To be told which studies came in; None where nothing is kept between runs."""
@@ -155,4 +157,14 @@ async def open_imaging(
         if overviews is not None:
             preparer = Preparer(source, loader.reader, overviews, pictures.workload)
             await stack.enter_async_context(background(preparer.run()))
-        yield Imaging(source, loader, farm, pictures, volumes, Contents(source, loader), warm, preparer)
+        yield Imaging(
+            source,
+            loader,
+            farm,
+            pictures,
+            volumes,
+            Contents(source, loader),
+            StatisticsService(loader, pictures),
+            warm,
+            preparer,
+        )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from aiohttp import web
 
 from sivr import codec
-from sivr.api import contents, node_sessions, presets
+from sivr.api import contents, node_sessions, presets, statistics
 from sivr.api.app import build_app
 from sivr.api.dicomweb import answers, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
@@ -136,6 +136,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
                 *node_sessions.routes,
                 *contents.routes,
                 *presets.routes,
+                *statistics.routes,
                 *frames.routes,
                 *volumes.routes,
             ],
