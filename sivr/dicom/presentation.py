@@ -6,16 +6,20 @@ Plain numpy: the second way to every grey level that the kernels and shaders sho
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from sivr.dicom.codecs import stored_dtype
 from sivr.errors import Invalid
+from sivr.model.palettes import palette_entries
 from sivr.model.pixels import FrameDisplay, Lut, PixelFormat, Window
+from sivr.model.rendering import Coloring
 from sivr.model.studies import InstanceHeader
 
 __all__ = [
+    "colored",
     "default_window",
     "display_table",
     "lut_values",
@@ -101,6 +105,36 @@ def render_reference(
     if display.padding is not None:
         level[is_padding(values, display.padding)] = 0
     return level
+
+
+def colored(levels: Array, values: Array, display: FrameDisplay, coloring: Coloring) -> Array:
+    """Grey levels (any shape, uint8) of stored ``values`` in color: uint8, with an axis of 3 more.
+
+    The palette goes first; then what lies in the band takes on half of its color, rounded up. Padding stays
+    as black as it is without a palette, and is in no band.
+    """
+    padding = None if display.padding is None else is_padding(values, display.padding)
+    if coloring.palette:
+        pixels = palette_table(coloring.palette)[levels]
+        if padding is not None:
+            pixels[padding] = levels[padding][..., None]
+    else:
+        pixels = np.repeat(levels[..., None], 3, axis=-1)
+    if coloring.band is not None:
+        band = coloring.band
+        modality = modality_values(values, display)
+        inside = (modality >= band.low) & (modality <= band.high)
+        if padding is not None:
+            inside &= ~padding
+        color = np.asarray(band.color, np.uint16)
+        pixels[inside] = ((pixels[inside] + color + 1) >> 1).astype(np.uint8)
+    return pixels
+
+
+@cache
+def palette_table(name: str) -> Array:
+    """A well-known palette as uint8 (256, 3)."""
+    return np.asarray(palette_entries(name), np.uint8)
 
 
 def display_table(

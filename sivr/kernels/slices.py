@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -47,18 +48,20 @@ def resample(
     y: float = 0.0,
     width: float | None = None,
     height: float | None = None,
+    interpolation: str = "linear",
 ) -> Pixels:
     """A region of ``pixels`` (h, w) or (h, w, 3) at a new size (PS3.18 8.3.5.1.3).
 
     The region begins at (x, y), in pixels from the top left corner; its width and height go to the edge by
-    default, and flip the picture when negative. Bilinear where enlarged, mean over the covered area where
-    reduced, each axis on its own. Raises Invalid for a region outside the picture.
+    default, and flip the picture when negative. Each axis on its own: by ``interpolation`` (a key of
+    ``KERNELS`` or "nearest") where enlarged, mean over the covered area where reduced; "nearest" takes the
+    nearest pixel either way. Raises Invalid for a region outside the picture.
     """
     rows, columns = pixels.shape[:2]
     width = columns - x if width is None else width
     height = rows - y if height is None else height
-    first_x, count_x, weights_x = axis_weights(columns, x, width, out_width)
-    first_y, count_y, weights_y = axis_weights(rows, y, height, out_height)
+    first_x, count_x, weights_x = axis_weights(columns, x, width, out_width, interpolation)
+    first_y, count_y, weights_y = axis_weights(rows, y, height, out_height, interpolation)
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]
     source = np.ascontiguousarray(pixels).reshape(rows, columns, samples)
     out = np.empty((out_height, out_width * samples), np.uint8)
@@ -73,8 +76,33 @@ def resample(
     return out.reshape((out_height, out_width) if pixels.ndim == 2 else (out_height, out_width, samples))
 
 
+def _linear(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Catmull and Rom: the cubic through the stored pixels (Keys, a = -0.5)."""
+    x = np.abs(x)
+    inner = (1.5 * x - 2.5) * x * x + 1
+    outer = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, inner, np.where(x < 2, outer, 0.0))
+
+
+def _lanczos(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Three lobes."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+KERNELS: dict[str, tuple[int, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]]] = {
+    "linear": (1, _linear),
+    "cubic": (2, _cubic),
+    "lanczos": (3, _lanczos),
+}
+"""How far a stored pixel reaches, and its share at a distance from it."""
+
+
 def axis_weights(
-    size: int, start: float, length: float, out_size: int
+    size: int, start: float, length: float, out_size: int, interpolation: str = "linear"
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Which source pixels, and how much of each, make every output pixel along one axis.
 
@@ -86,12 +114,12 @@ def axis_weights(
     step = reach / out_size
     lowest, highest = int(np.floor(start + 1e-9)), max(int(np.ceil(start + reach - 1e-9)) - 1, 0)
     edges = start + np.arange(out_size + 1) * step
-    if step <= 1:
-        centers = np.clip((edges[:-1] + edges[1:]) / 2 - 0.5, lowest, highest)
-        first = np.minimum(np.floor(centers).astype(np.int64), highest)
-        part = centers - first
-        count = np.where((part > 0) & (first < highest), 2, 1)
-        weights = np.stack([np.where(count == 2, 1 - part, 1.0), np.where(count == 2, part, 0.0)], axis=1)
+    centers = (edges[:-1] + edges[1:]) / 2 - 0.5
+    if interpolation == "nearest":
+        first = np.clip(np.floor(centers + 0.5).astype(np.int64), lowest, highest)
+        count, weights = np.ones_like(first), np.ones((out_size, 1))
+    elif step <= 1:
+        first, count, weights = _enlarged(np.clip(centers, lowest, highest), lowest, highest, interpolation)
     else:
         first = np.clip(np.floor(edges[:-1] + 1e-9).astype(np.int64), lowest, highest)
         last = np.clip(np.ceil(edges[1:] - 1e-9).astype(np.int64) - 1, first, highest)
@@ -107,6 +135,24 @@ def axis_weights(
         np.ascontiguousarray(count.astype(np.int64)),
         np.ascontiguousarray(weights.astype(np.float32)),
     )
+
+
+def _enlarged(
+    centers: npt.NDArray[np.float64], lowest: int, highest: int, interpolation: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """As ``axis_weights``, around these places; what would lie beyond an end is taken from the end."""
+    reach, kernel = KERNELS[interpolation]
+    below = np.floor(centers).astype(np.int64)
+    pixel = below[:, None] + np.arange(1 - reach, reach + 1)
+    share = kernel(centers[:, None] - pixel)
+    held = np.clip(pixel, lowest, highest)
+    first = held[:, 0]
+    weights = np.zeros((len(centers), 2 * reach))
+    np.add.at(weights, (np.arange(len(centers))[:, None], held - first[:, None]), share)
+    weights /= weights.sum(axis=1, keepdims=True)
+    used = weights != 0
+    count = weights.shape[1] - np.argmax(used[:, ::-1], axis=1)
+    return first, count, weights
 
 
 @numba.njit(nogil=True, cache=True)
@@ -140,4 +186,5 @@ def _along_columns(source, first, count, weights, out):  # type: ignore[no-untyp
                 line[column] += weight * row[column]
         target = out[n]
         for column in range(width):
-            target[column] = np.uint8(line[column])
+            # Kernels with negative lobes overshoot at sharp edges.
+            target[column] = np.uint8(min(max(line[column], np.float32(0.0)), np.float32(255.5)))

@@ -7,6 +7,10 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
   center in mm (right, up), ``invert=yes`` black for white;
 - ``draft=yes`` lower quality and a volume that is still loading are welcome when that is quicker;
 - ``refine`` rays per pixel, 1 to 16: with more than one, steps are shorter too and the picture is converged;
+- ``palette`` one of the well-known color palettes of PS3.6 Annex B, or ``grey``, for grey frames;
+- ``threshold=low,high[,rrggbb]`` modality values that are highlighted, half transparent;
+- ``interpolation`` how enlarged frames are made: ``nearest linear cubic lanczos``;
+- ``overlay=no``, ``shutter=no`` a frame without the overlays or the display shutter of its object;
 - ``view`` an opaque key: of the pictures asked for under one key only the newest matters.
 """
 
@@ -21,8 +25,18 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from sivr.errors import Invalid, NotAcceptable, TooLarge
+from sivr.model.palettes import GREY, PALETTES
 from sivr.model.pixels import VoiFunction, Window
-from sivr.model.rendering import MediaType, Method, Orientation, Vector, Viewport
+from sivr.model.rendering import (
+    Band,
+    Coloring,
+    Interpolation,
+    MediaType,
+    Method,
+    Orientation,
+    Vector,
+    Viewport,
+)
 
 Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail"]
 Query = Mapping[str, Sequence[str]]
@@ -52,6 +66,7 @@ _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,9}")
 _VIEW_KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _PRESET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_RGB = re.compile(r"[0-9a-fA-F]{6}")
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +99,19 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Rays per pixel."""
     view: str = ""
     invert: bool = False
+    palette: str = ""
+    """A name of ``model.palettes``; empty for grey."""
+    threshold: Band | None = None
+    interpolation: Interpolation = "linear"
+    overlay: bool = True
+    """Whether the overlays of the object are drawn."""
+    shutter: bool = True
+    """Whether the display shutter of the object hides what is outside of it."""
+
+    @property
+    def coloring(self) -> Coloring:
+        """What makes color of a grey frame."""
+        return Coloring(self.palette, self.threshold)
 
 
 def _decimal(name: str, text: str) -> float:
@@ -223,13 +251,34 @@ def _matches(name: str, pattern: re.Pattern[str]) -> Callable[[str, str], str]:
     return parse
 
 
+def _palette(name: str, text: str) -> str:
+    word = _one_of(name, (GREY, *PALETTES))(name, text)
+    return "" if word == GREY else word
+
+
+def _threshold(name: str, text: str) -> Band:
+    parts = text.split(",")
+    if len(parts) not in (2, 3):
+        raise Invalid("The parameter threshold needs low,high or low,high,rrggbb.")
+    low, high = _decimal(name, parts[0]), _decimal(name, parts[1])
+    if low > high:
+        raise Invalid("The parameter threshold needs the lower value first.")
+    if len(parts) == 2:
+        return Band(low, high)
+    if not _RGB.fullmatch(parts[2]):
+        raise Invalid("The color of threshold must be six hexadecimal digits: rrggbb.")
+    red, green, blue = bytes.fromhex(parts[2])
+    return Band(low, high, (red, green, blue))
+
+
 def _unsupported(name: str, text: str) -> None:
     raise Invalid(f"The parameter {name} is not supported by this server.")
 
 
 _EVERY: frozenset[Resource] = frozenset(get_args(Resource))
 _VOLUMES: frozenset[Resource] = frozenset({"rendered3d", "renderedmpr"})
-_PICTURES: frozenset[Resource] = _VOLUMES | {"rendered"}
+_FRAMES: frozenset[Resource] = frozenset({"rendered"})
+_PICTURES: frozenset[Resource] = _VOLUMES | _FRAMES
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -263,6 +312,11 @@ RULES: dict[str, Rule] = {
     "refine": Rule(_refine, frozenset({"rendered3d"})),
     "view": Rule(_matches("view", _VIEW_KEY), _PICTURES),
     "invert": Rule(_yes, _PICTURES),
+    "palette": Rule(_palette, _FRAMES),
+    "threshold": Rule(_threshold, _FRAMES),
+    "interpolation": Rule(_one_of("interpolation", get_args(Interpolation)), _FRAMES),
+    "overlay": Rule(_yes, _FRAMES),
+    "shutter": Rule(_yes, _FRAMES),
 }
 """One row per parameter; ``accept`` and ``annotation`` are lists and read apart."""
 

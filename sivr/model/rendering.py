@@ -15,6 +15,8 @@ MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif", "image
 Sampling = Literal["draft", "full", "converged"]
 """How closely a volume was sampled: less than a ray per pixel, one, several with shorter steps."""
 Vector = tuple[float, float, float]
+Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
+"""How pixels between stored ones are made where a picture is enlarged."""
 
 
 class Viewport(msgspec.Struct, frozen=True):
@@ -26,6 +28,26 @@ class Viewport(msgspec.Struct, frozen=True):
     y: float = 0.0
     region_width: float | None = None
     region_height: float | None = None
+
+
+class Band(msgspec.Struct, frozen=True):
+    """Modality values from ``low`` to ``high``, ends included, to be highlighted."""
+
+    low: float
+    high: float
+    color: tuple[int, int, int] = (255, 64, 64)
+    """Red, green, blue; laid over the picture half transparent."""
+
+
+class Coloring(msgspec.Struct, frozen=True):
+    """What makes color of a grey frame, after window and inversion."""
+
+    palette: str = ""
+    """A name of ``model.palettes``; empty for grey."""
+    band: Band | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.palette) or self.band is not None
 
 
 class Viewpoint(msgspec.Struct, frozen=True):

@@ -31,7 +31,7 @@ from sivr.store.index import StoredInstance
 
 T = TypeVar("T")
 
-TAG_VERSION = "1"
+TAG_VERSION = "2"
 """Changes when the same request gives other pixels than before, so that caches let go of the old ones."""
 THUMBNAIL_SIDE = 160
 THUMBNAIL_QUALITY = 80
@@ -190,8 +190,8 @@ class PictureService:
     ) -> Picture:
         """Decoded values to an encoded picture, in a thread."""
         begun = time.perf_counter()
-        pixels = slices.shown(stored.header, number, values, window, given.invert)
-        pixels = slices.in_viewport(pixels, given.viewport)
+        pixels = slices.shown(stored.header, number, values, window, given.invert, given.coloring)
+        pixels = slices.in_viewport(pixels, given.viewport, given.interpolation)
         if lines:
             pixels = burned_in(pixels, lines)
         rendered = time.perf_counter()

@@ -19,7 +19,7 @@ import numpy as np
 from sivr import codec
 from sivr.errors import SivrError
 from sivr.model.pixels import FrameDisplay, PixelFormat, Window
-from sivr.model.rendering import Viewport
+from sivr.model.rendering import Coloring, Interpolation, Viewport
 from sivr.services import slices
 from sivr.services.segments import FOLDER
 
@@ -49,6 +49,8 @@ class SliceJob(msgspec.Struct, frozen=True, tag=True, array_like=True):
     viewport: Viewport | None
     media_type: str
     quality: int | None
+    coloring: Coloring
+    interpolation: Interpolation
 
 
 class ForgetSegment(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -128,10 +130,10 @@ class _Maker:
         memory = self._segment(job.segment) if job.segment else self._slots[start : start + SLOT_BYTES]
         count = int(np.prod(job.shape, dtype=np.int64))
         values = np.frombuffer(memory, np.dtype(job.dtype), count, job.offset).reshape(job.shape)
-        pixels = slices.shown_as(job.form, job.display, values, job.window, job.invert)
+        pixels = slices.shown_as(job.form, job.display, values, job.window, job.invert, job.coloring)
         # Held any longer it would keep the memory from being given back.
         del values, memory
-        pixels = slices.in_viewport(pixels, job.viewport)
+        pixels = slices.in_viewport(pixels, job.viewport, job.interpolation)
         rendered = time.perf_counter()
         body = codec.encode(pixels, job.media_type, job.quality)
         if len(body) > SLOT_BYTES:

@@ -135,7 +135,7 @@ class SliceProcesses:
         job = SliceJob(
             self._numbers, 0, segment.name if segment else "", k * values.nbytes if segment else 0,
             values.dtype.str, values.shape, form, header.frames[number].display, window, given.invert,
-            viewport, media_type, given.quality,
+            viewport, media_type, given.quality, given.coloring, given.interpolation,
         )  # fmt: skip
         future: asyncio.Future[Made | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((future, job, None if segment else values, time.perf_counter()))

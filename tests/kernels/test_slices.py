@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sivr.errors import Invalid
-from sivr.kernels.slices import axis_weights, lookup, resample
+from sivr.kernels.slices import KERNELS, axis_weights, lookup, resample
 
 rng = np.random.default_rng(3)
 
@@ -94,6 +94,53 @@ def test_resample_to_its_own_size_changes_nothing() -> None:
     assert np.array_equal(resample(pixels, 40, 30), pixels)
     assert np.array_equal(resample(pixels, 40, 30, 0, 0, -40, -30), pixels[::-1, ::-1])
     assert np.array_equal(resample(pixels[::-1, ::2], 20, 30), pixels[::-1, ::2])
+
+
+def keys(x: float) -> float:
+    """Catmull and Rom's cubic, as Keys wrote it."""
+    x = abs(x)
+    if x < 1:
+        return 1.5 * x**3 - 2.5 * x**2 + 1
+    return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.0
+
+
+def lanczos(x: float) -> float:
+    return float(np.sinc(x) * np.sinc(x / 3)) if abs(x) < 3 else 0.0
+
+
+@pytest.mark.parametrize(("name", "reach", "kernel"), [("cubic", 2, keys), ("lanczos", 3, lanczos)])
+@pytest.mark.parametrize("given", [(80, 0.0, 40.0), (97, 3.5, 20.25), (64, 39.0, 1.0), (50, 5.0, -30.0)])
+def test_smooth_kernels_equal_their_formulas(name: str, reach: int, kernel: Any, given: Any) -> None:
+    pixels = rng.integers(0, 256, (3, 40)).astype(np.uint8)
+    out, start, length = given
+    lowest, highest = int(np.floor(start)), int(np.ceil(start + abs(length) - 1e-9)) - 1
+    want = np.zeros((3, out))
+    for n in range(out):
+        at = min(max(start + (n + 0.5) * abs(length) / out - 0.5, lowest), highest)
+        taps = range(int(np.floor(at)) - reach + 1, int(np.floor(at)) + reach + 1)
+        shares = [kernel(at - tap) for tap in taps]
+        for tap, share in zip(taps, shares, strict=True):
+            want[:, n] += share / sum(shares) * pixels[:, min(max(tap, lowest), highest)]
+    want = np.clip(want, 0, 255)
+    if length < 0:
+        want = want[:, ::-1]
+    got = resample(pixels, out, 3, start, 0, length, 3, name)
+    assert np.abs(got - want).max() <= 1
+
+
+@pytest.mark.parametrize("name", [*KERNELS, "nearest"])
+def test_no_interpolation_changes_a_picture_of_its_own_size_or_an_even_one(name: str) -> None:
+    pixels = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    assert np.array_equal(resample(pixels, 40, 30, interpolation=name), pixels)
+    even = np.full((30, 40), 200, np.uint8)
+    assert (resample(even, 91, 77, 1.5, 2.5, 20, 20, name) == 200).all()
+
+
+def test_nearest_repeats_and_leaves_out_whole_pixels() -> None:
+    pixels = rng.integers(0, 256, (4, 6)).astype(np.uint8)
+    large = resample(pixels, 18, 12, interpolation="nearest")
+    assert np.array_equal(large, pixels.repeat(3, axis=0).repeat(3, axis=1))
+    assert np.array_equal(resample(large, 6, 4, interpolation="nearest"), pixels)
 
 
 def test_regions_outside_are_refused() -> None:

@@ -19,7 +19,7 @@ from sivr.model.parameters import (
     read,
 )
 from sivr.model.pixels import Window
-from sivr.model.rendering import Viewport
+from sivr.model.rendering import Band, Viewport
 
 GOOD: list[tuple[Resource, str, str, Any]] = [
     ("rendered", "quality", "1", 1),
@@ -51,6 +51,13 @@ GOOD: list[tuple[Resource, str, str, Any]] = [
     ("rendered3d", "refine", "8", 8),
     ("rendered", "view", "k1:main", "k1:main"),
     ("rendered", "invert", "no", False),
+    ("rendered", "palette", "Hot-Iron", "hot-iron"),
+    ("rendered", "palette", "grey", ""),
+    ("rendered", "threshold", "-100,200.5", Band(-100, 200.5)),
+    ("rendered", "threshold", "7,7,00ff80", Band(7, 7, (0, 255, 128))),
+    ("rendered", "interpolation", "lanczos", "lanczos"),
+    ("rendered", "overlay", "no", False),
+    ("rendered", "shutter", "yes", True),
 ]
 
 
@@ -119,6 +126,14 @@ BAD: list[tuple[Resource, str, str]] = [
     ("rendered", "view", "a b"),
     ("rendered", "view", "x" * 65),
     ("rendered", "invert", "true"),
+    ("rendered", "palette", "rainbow"),
+    ("rendered", "threshold", "1"),
+    ("rendered", "threshold", "2,1"),
+    ("rendered", "threshold", "1,2,red"),
+    ("rendered", "threshold", "1,2,ff0000,3"),
+    ("rendered", "interpolation", "magic"),
+    ("rendered", "overlay", "1"),
+    ("rendered", "shutter", ""),
     ("rendered", "annotation", ""),
     ("rendered", "annotation", "patient,,technique"),
     ("rendered", "annotation", "42"),

@@ -18,7 +18,7 @@ from sivr.dicom.presentation import stored_dtype
 from sivr.dicom.read import read_header
 from sivr.model.parameters import Parameters
 from sivr.model.pixels import PixelFormat, Window
-from sivr.model.rendering import Viewport
+from sivr.model.rendering import Band, Viewport
 from sivr.model.studies import InstanceHeader
 from sivr.services import slices
 from sivr.services.segments import FOLDER, Segment
@@ -93,6 +93,23 @@ async def test_the_same_bytes_as_in_a_thread(processes: SliceProcesses, header: 
         assert made.body == codec.encode(pixels, media_type, given.quality)
         assert (made.height, made.width, made.color) == (*pixels.shape, False)
         assert made.timing_ms.keys() == {"queue", "render", "encode"}
+
+
+async def test_color_and_interpolation_are_the_same_as_in_a_thread(
+    processes: SliceProcesses, header: InstanceHeader
+) -> None:
+    values = stored(header)
+    given = Parameters(
+        viewport=Viewport(100, 80),
+        interpolation="cubic",
+        palette="pet",
+        threshold=Band(-500, 200),
+        invert=True,
+    )
+    made = await make(processes, header, values, given)
+    assert made is not None and made.color
+    pixels = slices.shown(header, 0, values, WINDOW, True, given.coloring)
+    assert np.array_equal(codec.decode(made.body), slices.in_viewport(pixels, given.viewport, "cubic"))
 
 
 async def test_color(processes: SliceProcesses, header: InstanceHeader) -> None:

@@ -22,6 +22,7 @@ from sivr.api.dicomweb.answers import (
 from sivr.api.node_sessions import session_of
 from sivr.api.routing import Routes
 from sivr.errors import Invalid, NotAcceptable, NotFound
+from sivr.model.format_choice import Kind
 from sivr.model.parameters import FRAME_MEDIA_TYPES, Parameters, choose_part_type
 from sivr.model.rendering import Picture
 from sivr.services.annotations import SUPPORTED
@@ -45,7 +46,7 @@ async def rendered_frames(request: web.Request) -> web.StreamResponse:
     part_type = choose_part_type(given.accept, accept_header(request), FRAME_MEDIA_TYPES)
     imaging = request.app[IMAGING]
     if len(numbers) == 1 and part_type is None and not request.if_none_match:
-        chosen, exactly = format_of(request, given, "grey")
+        chosen, exactly = format_of(request, given, _kind(given))
         first = await imaging.pictures.glance(study, series_uid, instance, numbers[0], exactly, chosen)
         if first is not None:
             return picture_response(*first, exactly, SUPPORTED)
@@ -90,11 +91,15 @@ async def rendered_series(request: web.Request) -> web.StreamResponse:
     return await _several(request, series, range(series.total), given, part_type)
 
 
+def _kind(given: Parameters) -> Kind:
+    return "color" if given.coloring else "grey"
+
+
 async def _one(
     request: web.Request, series: OpenSeries, position: int, given: Parameters
 ) -> web.StreamResponse:
     pictures = request.app[IMAGING].pictures
-    chosen, given = format_of(request, given, "grey")
+    chosen, given = format_of(request, given, _kind(given))
     tag = pictures.frame_tag(series, position, given, chosen)
     known = not_modified(request, tag)
     if known is not None:
