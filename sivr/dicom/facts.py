@@ -27,6 +27,10 @@ _FUNCTIONS: dict[str, VoiFunction] = {
 _NARROWEST: dict[VoiFunction, float] = {"linear": 1.0, "linear-exact": 0.0, "sigmoid": 0.0}
 """Least width of each function (PS3.3 C.11.2.1.2, C.11.2.1.3); exclusive for those with 0."""
 
+OVERLAY_GROUPS = tuple(range(0x6000, 0x6020, 2))
+SHUTTER_SHAPE = 0x00181600
+FRAME_DISPLAY_SHUTTER = 0x00189472
+
 _RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 _NM = "1.2.840.10008.5.1.4.1.1.20"
 
@@ -106,6 +110,25 @@ def frame_facts(
             )
         )
     return facts, sizes, tuple(warnings)
+
+
+def has_graphics(data: Dataset) -> bool:
+    """Whether something may be drawn over the frames, or hidden of them (``dicom.graphics``)."""
+    if any(elements.integer(data, group << 16 | 0x10) for group in OVERLAY_GROUPS):
+        return True
+    if elements.text(data, SHUTTER_SHAPE) or is_supplemented(data):
+        return True
+    groups = (elements.first_item(data, 0x52009229), *elements.items(data, 0x52009230))
+    return any(group is not None and FRAME_DISPLAY_SHUTTER in group for group in groups)
+
+
+def is_supplemented(data: Dataset) -> bool:
+    """Whether some of the values of a grey image stand for colors (PS3.3 C.7.6.19)."""
+    return (
+        elements.text(data, 0x00280004).upper() == "MONOCHROME2"
+        and elements.text(data, 0x00089205).upper() in ("COLOR", "MIXED")
+        and bool(elements.numbers(data, 0x00281101))
+    )
 
 
 def _interned(seen: dict[object, object], value: T) -> T:

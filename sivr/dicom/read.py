@@ -16,7 +16,14 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
 from sivr.dicom import elements, luts
-from sivr.dicom.facts import Context, FrameFacts, frame_facts
+from sivr.dicom.facts import (
+    OVERLAY_GROUPS,
+    SHUTTER_SHAPE,
+    Context,
+    FrameFacts,
+    frame_facts,
+    has_graphics,
+)
 from sivr.dicom.fragments import Parts, encapsulated_frames, frame_bits, native_frames
 from sivr.dicom.pet import suv_factor
 from sivr.dicom.stream import Inflated, Stream
@@ -69,6 +76,7 @@ _TAGS: list[int] = [
     0x00281222, 0x00281223, 0x00282110, 0x00283000, 0x00283010, 0x00287FE0, 0x00431039, 0x00540016,
     0x00540022, 0x00540080, 0x00541001, 0x00541006, 0x00541102, 0x00541300, 0x20500020, 0x30040002,
     0x3004000C, 0x3004000E, 0x52009229, 0x52009230, 0x70531000, 0x7FE00001, 0x7FE00002,
+    0x00089205, SHUTTER_SHAPE, *(group << 16 | 0x10 for group in OVERLAY_GROUPS),
 ]  # fmt: skip
 
 
@@ -116,8 +124,8 @@ def read_header(source: BinaryIO | Path | bytes) -> InstanceHeader:
             raise Invalid("The file is cut off inside a sequence.") from error
 
 
-def parse(stream: Stream) -> Parsed:
-    """Read the data set up to the pixel data element."""
+def parse(stream: Stream, tags: list[int] | None = None) -> Parsed:
+    """Read the data set up to the pixel data element: these ``tags`` of it, else those of a header."""
     if stream.size == 0:
         raise Invalid("The file is empty.")
     notes: list[str] = []
@@ -148,7 +156,7 @@ def parse(stream: Stream) -> Parsed:
         found.append(PixelElement(_PIXELS[tag], vr or "", stream.tell(), length))
         return True
 
-    data = _read(stream, syntax.implicit, syntax.little_endian, at_pixels, _TAGS)
+    data = _read(stream, syntax.implicit, syntax.little_endian, at_pixels, tags or _TAGS)
     pixels = found[0] if found else None
     if inflated is not None:
         inflated.finish(_pixel_bytes(data))
@@ -289,6 +297,7 @@ def _header(parsed: Parsed) -> InstanceHeader:
         image_type=image_type,
         patient_position=elements.text(data, 0x00185100)[:16],
         slice_thickness_mm=elements.number(data, 0x00180050),
+        graphics=has_graphics(data),
         lossy_compressed=parsed.syntax.lossy or elements.text(data, 0x00282110) == "01",
     )
 

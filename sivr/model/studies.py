@@ -66,6 +66,8 @@ class InstanceHeader(msgspec.Struct, frozen=True, kw_only=True):
     slice_thickness_mm: float | None = None
     lossy_compressed: bool = False
     """Whether the pixels ever went through lossy compression (Lossy Image Compression, PS3.3 C.7.6.1.1.5)."""
+    graphics: bool | None = None
+    """Whether overlays, a shutter or colors of single values may be in it; None where nobody looked."""
 
 
 class FrameAddress(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sivr.dicom.graphics import read_graphics
 from sivr.dicom.pixels import (
     decode_frame,
     decode_frames,
@@ -21,6 +22,7 @@ from sivr.dicom.pixels import (
 )
 from sivr.dicom.volume import blend, frame_voxels, slice_sources
 from sivr.errors import Exhausted, Gone, Invalid, SivrError
+from sivr.model.graphics import Graphics
 from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
 from sivr.services.open_series import Array, OpenSeries
 from sivr.services.pixel_memory import PixelMemory
@@ -74,6 +76,16 @@ class FrameReader:
         """One frame (from 0) that can be read alone."""
         return guarded(lambda: self._read_one(stored, number))
 
+    def graphics(self, stored: StoredInstance) -> Graphics:
+        """What is drawn over the frames of an object; unlike the others raises what goes wrong."""
+        with self._blobs.open(stored.sha256) as file:
+            return read_graphics(file)
+
+    def encoded(self, stored: StoredInstance, number: int) -> bytes:
+        """The encoded bytes of a frame (from 0) that can be read alone, else none; raises what goes wrong."""
+        parts = stored.header.frames[number].parts
+        return b"".join(self._blobs.read(stored.sha256, offset, length) for offset, length in parts)
+
     def _read_one(self, stored: StoredInstance, number: int) -> Array:
         form = stored.header.pixel_format
         if form is not None and (place := plain_frame(stored.header, number, stored_dtype(form))) is not None:
@@ -82,9 +94,7 @@ class FrameReader:
             if has_other_bits(form):
                 settle(form, values, values)
             return values
-        parts = stored.header.frames[number].parts
-        encoded = b"".join(self._blobs.read(stored.sha256, offset, length) for offset, length in parts)
-        return _checked(stored.header, decode_frame(stored.header, number, encoded))
+        return _checked(stored.header, decode_frame(stored.header, number, self.encoded(stored, number)))
 
     def _read_all(self, series: OpenSeries, stored: StoredInstance, wanted: int) -> Found:
         found: Found = {}

@@ -21,6 +21,7 @@ from sivr.model.rendering import PARTS, Picture, Viewport
 from sivr.services import slices
 from sivr.services.annotations import burned_in, technique
 from sivr.services.contents import default_window_of, first_renderable
+from sivr.services.drawings import Drawings
 from sivr.services.loading import SeriesLoader
 from sivr.services.newest import Newest
 from sivr.services.open_series import Array, OpenSeries
@@ -54,6 +55,7 @@ class PictureService:
         self.workload = workload or Workload()
         self._loader = loader
         self._processes = processes
+        self._drawings = Drawings(loader.reader)
         self._max_pixels = max_pixels
         self.threads = PictureThreads(threads, QUEUE_LIMIT)
         self._newest = Newest()
@@ -159,7 +161,8 @@ class PictureService:
             lines = technique(stored.header, position + 1, series.total, used)
         asked = time.perf_counter()
         timing["load"] = (asked - started) * 1000 - timing["queue"] - timing["decode"]
-        if self._processes is not None and not lines:
+        drawn = self._drawings.known(stored)
+        if self._processes is not None and not lines and drawn is not None and not drawn:
             k = series.slice_of_frame.get(position, -1)
             segment = series.segment
             if k < 0 or segment is None or not segment.ready[k]:
@@ -191,6 +194,8 @@ class PictureService:
         """Decoded values to an encoded picture, in a thread."""
         begun = time.perf_counter()
         pixels = slices.shown(stored.header, number, values, window, given.invert, given.coloring)
+        warnings: list[str] = []
+        pixels = self._drawings.over(pixels, stored, number, values, given, warnings)
         pixels = slices.in_viewport(pixels, given.viewport, given.interpolation)
         if lines:
             pixels = burned_in(pixels, lines)
@@ -201,7 +206,7 @@ class PictureService:
         timing["render"] = (rendered - begun) * 1000
         timing["encode"] = (encoded - rendered) * 1000
         height, width = pixels.shape[:2]
-        return _picture(body, width, height, pixels.ndim == 3, given, media_type, timing)
+        return _picture(body, width, height, pixels.ndim == 3, given, media_type, timing, tuple(warnings))
 
     async def _window(self, series: OpenSeries, position: int) -> Window | None:
         """None where the file says how to show the frame, else the window of the whole series."""
@@ -278,6 +283,7 @@ def _picture(
     given: Parameters,
     media_type: str,
     timing_ms: dict[str, float],
+    warnings: tuple[str, ...] = (),
 ) -> Picture:
     return Picture(
         body=body,
@@ -289,6 +295,7 @@ def _picture(
         quality=given.quality or codec.JPEG_QUALITY,
         timing_ms=timing_ms,
         importance=importance_of(given),
+        warnings=warnings,
     )
 
 

@@ -49,7 +49,7 @@ async def check_pixels(node: Node, path: Path) -> None:
         assert answer.status == 400 and answer.json["detail"].endswith("."), path.name
         return
     for number in {0, len(every) - 1}:
-        answer = await ana.get(f"{frame_path(stored, number + 1)}?{PNG}")
+        answer = await ana.get(f"{frame_path(stored, number + 1)}?{PNG}&overlay=no&shutter=no")
         display = header.frames[number].display
         window = None
         if every[number].ndim == 2 and not display.windows and not display.voi_luts:
