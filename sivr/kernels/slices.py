@@ -77,7 +77,8 @@ def resample(
 
 
 def _linear(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.maximum(1 - np.abs(x), 0)
+    share: npt.NDArray[np.float64] = np.maximum(1 - np.abs(x), 0)
+    return share
 
 
 def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
