@@ -47,8 +47,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PROCESS = secrets.token_hex(4)
 _NUMBERS = itertools.count(1)
 _EXPOSED = (
-    "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Sivr-Sampling, Upload-Offset, Retry-After, "
-    "Sivr-Request-Id, Warning"
+    "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Sivr-Sampling, Sivr-Missing, Upload-Offset, "
+    "Retry-After, Sivr-Request-Id, Warning"
 )
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-File-Name, Sivr-Grant, "
@@ -188,6 +188,8 @@ def _allow(response: web.StreamResponse, origin: str) -> None:
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Allow-Credentials"] = "true"
     response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+    # The page may know how long its own pictures took, and over which protocol they came.
+    response.headers["Timing-Allow-Origin"] = origin
     response.headers.add("Vary", "Origin")
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sivr.api import contents, node_sessions, presets, queue, statistics, uploads
 from sivr.api.app import HEALTH_DETAILS, build_app
-from sivr.api.dicomweb import answers, frames, volumes
+from sivr.api.dicomweb import answers, film_strips, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
 from sivr.api.metrics import METRICS
 from sivr.api.metrics_of_node import figures_of_imaging, figures_of_ingest
@@ -24,6 +24,7 @@ routes = node_sessions.routes.join(
     contents.routes,
     presets.routes,
     frames.routes,
+    film_strips.routes,
     volumes.routes,
     statistics.routes,
 )

@@ -11,7 +11,9 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
 - ``threshold=low,high[,rrggbb]`` modality values that are highlighted, half transparent;
 - ``interpolation`` how enlarged frames are made: ``nearest linear cubic lanczos``;
 - ``overlay=no``, ``shutter=no`` a frame without the overlays or the display shutter of its object;
-- ``view`` an opaque key: of the pictures asked for under one key only the newest matters.
+- ``view`` an opaque key: of the pictures asked for under one key only the newest matters;
+- of film strips, ``frames=first-last`` in reading order from 1, ``step`` every so many of them, ``tile`` the
+  side of a tile in pixels, ``columns`` tiles in a row.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from sivr.model.rendering import (
     Viewport,
 )
 
-Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail"]
+Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail", "filmstrip"]
 Query = Mapping[str, Sequence[str]]
 """Parameter names (lower case) to the values given for them, in order."""
 
@@ -47,6 +49,8 @@ MAX_PIXELS = 32 * 1024 * 1024
 REMEMBERED_LENGTH = 512
 """Longer texts are read anew each time, so that strangers cannot fill the memory with them."""
 MAX_REFINE = 16
+MIN_TILE, MAX_TILE = 16, 512
+MAX_COLUMNS = 64
 MIN_FOV_MM = 0.1
 MAX_FOV_MM = 100_000.0
 ANNOTATIONS = ("patient", "technique")
@@ -64,6 +68,7 @@ FRAME_MEDIA_TYPES: tuple[MediaType, ...] = (
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,9}")
+_FRAME_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _VIEW_KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _PRESET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RGB = re.compile(r"[0-9a-fA-F]{6}")
@@ -107,6 +112,14 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the overlays of the object are drawn."""
     shutter: bool = True
     """Whether the display shutter of the object hides what is outside of it."""
+    frames: tuple[int, int] | None = None
+    """First and last frame of a film strip in reading order, from 1; None for the whole series."""
+    step: int = 1
+    """Every so many of these frames."""
+    tile: int = 96
+    """Side of the square that each frame is fitted into, pixels."""
+    columns: int = 8
+    """Tiles in a row."""
 
     @property
     def coloring(self) -> Coloring:
@@ -218,6 +231,23 @@ def _refine(name: str, text: str) -> int:
     return int(text)
 
 
+def _frames(name: str, text: str) -> tuple[int, int]:
+    found = _FRAME_RANGE.fullmatch(text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= first <= last:
+        raise Invalid("The parameter frames must be first-last, counted from 1 in reading order.")
+    return first, last
+
+
+def _whole(low: int, high: int) -> Callable[[str, str], int]:
+    def parse(name: str, text: str) -> int:
+        if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
+            raise Invalid(f"The parameter {name} must be a whole number from {low} to {high}.")
+        return int(text)
+
+    return parse
+
+
 def _one_of(name: str, allowed: Sequence[str]) -> Callable[[str, str], str]:
     def parse(_: str, text: str) -> str:
         word = text.lower()
@@ -279,6 +309,7 @@ _EVERY: frozenset[Resource] = frozenset(get_args(Resource))
 _VOLUMES: frozenset[Resource] = frozenset({"rendered3d", "renderedmpr"})
 _FRAMES: frozenset[Resource] = frozenset({"rendered"})
 _PICTURES: frozenset[Resource] = _VOLUMES | _FRAMES
+_STRIPS: frozenset[Resource] = frozenset({"filmstrip"})
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -290,8 +321,8 @@ class Rule(msgspec.Struct, frozen=True):
 
 RULES: dict[str, Rule] = {
     "quality": Rule(_quality, _EVERY),
-    "viewport": Rule(_viewport, _EVERY),
-    "window": Rule(_window, _PICTURES),
+    "viewport": Rule(_viewport, _EVERY - _STRIPS),
+    "window": Rule(_window, _PICTURES | _STRIPS),
     "iccprofile": Rule(_icc, _PICTURES),
     "renderingmethod": Rule(_one_of("renderingmethod", get_args(Method)), _VOLUMES),
     "orientation": Rule(_one_of("orientation", get_args(Orientation)), _VOLUMES),
@@ -311,12 +342,16 @@ RULES: dict[str, Rule] = {
     "draft": Rule(_yes, _PICTURES),
     "refine": Rule(_refine, frozenset({"rendered3d"})),
     "view": Rule(_matches("view", _VIEW_KEY), _PICTURES),
-    "invert": Rule(_yes, _PICTURES),
-    "palette": Rule(_palette, _FRAMES),
-    "threshold": Rule(_threshold, _FRAMES),
+    "invert": Rule(_yes, _PICTURES | _STRIPS),
+    "palette": Rule(_palette, _FRAMES | _STRIPS),
+    "threshold": Rule(_threshold, _FRAMES | _STRIPS),
     "interpolation": Rule(_one_of("interpolation", get_args(Interpolation)), _FRAMES),
-    "overlay": Rule(_yes, _FRAMES),
-    "shutter": Rule(_yes, _FRAMES),
+    "overlay": Rule(_yes, _FRAMES | _STRIPS),
+    "shutter": Rule(_yes, _FRAMES | _STRIPS),
+    "frames": Rule(_frames, _STRIPS),
+    "step": Rule(_whole(1, 999_999), _STRIPS),
+    "tile": Rule(_whole(MIN_TILE, MAX_TILE), _STRIPS),
+    "columns": Rule(_whole(1, MAX_COLUMNS), _STRIPS),
 }
 """One row per parameter; ``accept`` and ``annotation`` are lists and read apart."""
 
@@ -337,7 +372,7 @@ def read(query: Query, resource: Resource) -> Parameters:
         )
         if not values["accept"]:
             raise Invalid("The parameter accept is empty.")
-    if "annotation" in query and resource != "thumbnail":
+    if "annotation" in query and resource in _PICTURES:
         values["annotation"], values["unknown_annotation"] = _annotation(query["annotation"])
     read_ = Parameters(**values)
     _check_together(read_, resource)

@@ -124,7 +124,7 @@ class Picture(msgspec.Struct, frozen=True):
     """False when slices were still missing or a coarse volume was shown: do not cache, ask again."""
     timing_ms: dict[str, float] = {}
     """For Server-Timing: ``PARTS``, and under other names what is contained in them."""
-    kind: Literal["frame", "thumbnail", "volume", "plane"] = "frame"
+    kind: Literal["frame", "thumbnail", "filmstrip", "volume", "plane"] = "frame"
     importance: Importance = Importance.REFINEMENT
     quality: int | None = None
     """1..100 of a lossy picture."""
@@ -134,3 +134,5 @@ class Picture(msgspec.Struct, frozen=True):
     """What the reader must know of this picture, e.g. slices that could not be decoded."""
     lasting: bool = True
     """Whether the same request will give the same picture as long as the series stays as it is."""
+    missing: tuple[int, ...] = ()
+    """Of a film strip: frames in reading order, from 1, whose tiles are empty."""

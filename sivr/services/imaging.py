@@ -19,6 +19,7 @@ from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up_frames
 from sivr.services.contents import Contents
+from sivr.services.film_strips import FilmStrips
 from sivr.services.loading import SeriesLoader
 from sivr.services.overviews import Overviews
 from sivr.services.pictures import PictureService
@@ -55,6 +56,7 @@ class Imaging(msgspec.Struct, frozen=True):
     loader: SeriesLoader
     farm: RenderFarm
     pictures: PictureService
+    strips: FilmStrips
     volumes: VolumeService
     contents: Contents
     statistics: StatisticsService
@@ -162,6 +164,7 @@ async def open_imaging(
             loader,
             farm,
             pictures,
+            FilmStrips(loader, pictures, max_pixels),
             volumes,
             Contents(source, loader),
             StatisticsService(loader, pictures),

@@ -199,8 +199,7 @@ class SeriesLoader:
         if stored.header.not_renderable:
             raise Invalid(stored.header.not_renderable)
         if prefetch:
-            series.center = position
-            series.asked = series.read_at = time.monotonic()
+            series.look_at(position)
         if position in series.errors:
             raise Invalid(series.errors[position])
         values = self._memory.frame(series, position)
@@ -443,18 +442,20 @@ class SeriesLoader:
         # Half of the budget at most: fetching ahead must not push out what others are reading.
         window = min(series.total, (self._memory.budget_bytes // 2) // size)
         reach = series.total if window == series.total else (window + 1) // 2
+        around = (series.center, series.travel, reach)
+        if series.fetched[0] != around:
+            series.around, series.fetched = series.frames_around(reach), (around, 0)
         # What was fetched once for this center is not fetched again when others needed its room meanwhile.
-        done = series.fetched[1] if series.fetched[0] == series.center else 0
-        for distance in range(done, reach):
-            series.fetched = (series.center, distance)
-            for position in (series.center + distance, series.center - distance):
-                if not 0 <= position < series.total or position in series.errors:
-                    continue
-                if position in series.in_flight or self._memory.has(series, position):
-                    continue
-                if not series.header_of(position)[0].header.not_renderable:
-                    return position
-        series.fetched = (series.center, reach)
+        for number in range(series.fetched[1], len(series.around)):
+            series.fetched = (around, number)
+            position = series.around[number]
+            if position in series.errors or position in series.in_flight:
+                continue
+            if self._memory.has(series, position):
+                continue
+            if not series.header_of(position)[0].header.not_renderable:
+                return position
+        series.fetched = (around, len(series.around))
         return None
 
     def _slice_unit(self, series: OpenSeries, k: int) -> Unit[Found] | None:

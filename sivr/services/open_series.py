@@ -26,6 +26,8 @@ State = Literal["idle", "loading", "complete"]
 
 COARSE_STEP = 8
 """Every so many slices come first, so that a coarse volume can be shown while the rest is loading."""
+BEHIND = 3
+"""A slice that the reader comes from is as likely to be wanted next as one so many times further ahead."""
 SHARES = 4
 """What is left to load is handed out in so many portions at least."""
 FEW_OBJECTS = 16
@@ -88,6 +90,9 @@ class OpenSeries:
         """Why there is no segment although there is a volume."""
         self.no_segment_at = 0.0
         self.center = 0
+        """Where somebody looks, as a place in reading order."""
+        self.travel = 0
+        """Which way the reader went last: 1 towards the end, -1 towards the beginning, 0 unknown."""
         self.asked = 0.0
         self.held_until = 0.0
         """No slices are loaded before this moment: the processor is needed for a picture."""
@@ -98,8 +103,10 @@ class OpenSeries:
         self.revision = 0
         self.retired = False
         """True when the stored series has changed: a newer record took this one's place."""
-        self.fetched = (0, 0)
-        """Where fetching ahead stands: the center, and the distance from it that is done."""
+        self.fetched = ((0, 0, 0), 0)
+        """Where fetching ahead stands: the center, the way and the reach, and how many frames are done."""
+        self.around: list[int] = []
+        """Frames in the order in which they are fetched ahead, of ``fetched``."""
         self.in_flight: dict[int, asyncio.Future[Array]] = {}
         self.urgent: dict[int, asyncio.Future[Any]] = {}
         self.decode_s: dict[int, float] = {}
@@ -115,7 +122,7 @@ class OpenSeries:
         self._order: list[int] = []
         """Slices as they are loaded, for the segment and the center of ``_order_for``; before ``_order_at``
         all are ready."""
-        self._order_for = ("", 0)
+        self._order_for = ("", 0, 0)
         self._order_at = 0
 
     def _pads_by_range(self) -> bool:
@@ -212,8 +219,8 @@ class OpenSeries:
         segment, grid = self.segment, self.stack.volume
         if segment is None or grid is None or time.monotonic() < self.held_until:
             return []
-        if self._order_for != (segment.name, self.center):
-            self._order_for = (segment.name, self.center)
+        if self._order_for != (segment.name, self.center, self.travel):
+            self._order_for = (segment.name, self.center, self.travel)
             self._order, self._order_at = self._in_order(segment), 0
         order, ready, whole = self._order, segment.ready.data, bool(self.slice_of_frame)
         while self._order_at < len(order) and ready[order[self._order_at]]:
@@ -245,6 +252,26 @@ class OpenSeries:
 
     def _in_order(self, segment: Segment) -> list[int]:
         slices = np.arange(segment.shape[0])
-        distance = np.abs(self._frame_of_slice[:: segment.factors[0]] - self.center)
+        distance = self._distance(self._frame_of_slice[:: segment.factors[0]])
         order: list[int] = np.lexsort((distance, slices % self.coarse_step != 0)).tolist()
         return order
+
+    def look_at(self, position: int) -> None:
+        """Somebody reads this frame: what lies on the way is likely to be wanted next."""
+        if position != self.center and self.read_at:
+            self.travel = 1 if position > self.center else -1
+        self.center = position
+        self.asked = self.read_at = time.monotonic()
+
+    def frames_around(self, reach: int) -> list[int]:
+        """Places in reading order fewer than ``reach`` frames away from where somebody looks, in the order
+        in which they are likely to be wanted."""
+        found = np.arange(max(0, self.center - reach + 1), min(self.total, self.center + reach))
+        # Of two that are equally far the later one first, as most stacks are read.
+        order: list[int] = found[np.lexsort((-found, self._distance(found)))].tolist()
+        return order
+
+    def _distance(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How far frames are from where somebody looks; what lies behind counts as further away."""
+        ahead = frames - self.center
+        return np.abs(ahead) * np.where(ahead * self.travel < 0, BEHIND, 1)

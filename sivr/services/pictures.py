@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from types import TracebackType
@@ -22,6 +21,7 @@ from sivr.services import slices
 from sivr.services.annotations import burned_in, technique
 from sivr.services.contents import default_window_of, first_renderable
 from sivr.services.drawings import Drawings
+from sivr.services.kept_pictures import KeptPictures
 from sivr.services.loading import SeriesLoader
 from sivr.services.newest import Newest
 from sivr.services.open_series import Array, OpenSeries
@@ -59,8 +59,7 @@ class PictureService:
         self._max_pixels = max_pixels
         self.threads = PictureThreads(threads, QUEUE_LIMIT)
         self._newest = Newest()
-        self._thumbnails: OrderedDict[str, Picture] = OrderedDict()
-        self._thumbnail_bytes = 0
+        self._thumbnails = KeptPictures(THUMBNAILS_KEPT_BYTES)
 
     async def __aenter__(self) -> PictureService:
         await self.threads.__aenter__()
@@ -153,7 +152,7 @@ class PictureService:
             series, position, importance=importance, user=user, timing_ms=timing
         )
         stored, number = series.header_of(position)
-        window = given.window or await self._window(series, position)
+        window = given.window or await self.window(series, position)
         lines: tuple[str, ...] = ()
         if "technique" in given.annotation:
             own = stored.header.frames[number].display.windows
@@ -193,9 +192,8 @@ class PictureService:
     ) -> Picture:
         """Decoded values to an encoded picture, in a thread."""
         begun = time.perf_counter()
-        pixels = slices.shown(stored.header, number, values, window, given.invert, given.coloring)
         warnings: list[str] = []
-        pixels = self._drawings.over(pixels, stored, number, values, given, warnings)
+        pixels = self.pixels(stored, number, values, window, given, warnings)
         pixels = slices.in_viewport(pixels, given.viewport, given.interpolation)
         if lines:
             pixels = burned_in(pixels, lines)
@@ -208,7 +206,21 @@ class PictureService:
         height, width = pixels.shape[:2]
         return _picture(body, width, height, pixels.ndim == 3, given, media_type, timing, tuple(warnings))
 
-    async def _window(self, series: OpenSeries, position: int) -> Window | None:
+    def pixels(
+        self,
+        stored: StoredInstance,
+        number: int,
+        values: Array,
+        window: Window | None,
+        given: Parameters,
+        warnings: list[str],
+    ) -> slices.Pixels:
+        """Frame ``number`` (from 0) as stored, (rows, columns) grey or (rows, columns, 3), with all that
+        the object wants drawn over it; in a thread. What goes wrong there is added to ``warnings``."""
+        pixels = slices.shown(stored.header, number, values, window, given.invert, given.coloring)
+        return self._drawings.over(pixels, stored, number, values, given, warnings)
+
+    async def window(self, series: OpenSeries, position: int) -> Window | None:
         """None where the file says how to show the frame, else the window of the whole series."""
         if _says_how(*series.header_of(position)):
             return None
@@ -228,13 +240,12 @@ class PictureService:
         key = self.thumbnail_tag(series, position, given, media_type)
         found = self._thumbnails.get(key)
         if found is not None:
-            self._thumbnails.move_to_end(key)
             return found
         stored, number = series.header_of(position)
         started = time.perf_counter()
         timing = dict.fromkeys(PARTS, 0.0)
         values = await self._loader.frame(series, position, prefetch=False, timing_ms=timing)
-        window = await self._window(series, position)
+        window = await self.window(series, position)
         asked = time.perf_counter()
         timing["load"] = (asked - started) * 1000 - timing["queue"] - timing["decode"]
 
@@ -254,8 +265,7 @@ class PictureService:
             )  # fmt: skip
 
         picture = await self.in_thread(make)
-        # Who gets it the next time waits for none of this.
-        self._keep_thumbnail(key, msgspec.structs.replace(picture, timing_ms={}))
+        self._thumbnails.put(key, picture)
         return picture
 
     def thumbnail_tag(
@@ -263,16 +273,7 @@ class PictureService:
     ) -> str:
         """The ETag of a thumbnail."""
         position = first_renderable(series) if position is None else position
-        return tag(series.key, str(position), "thumbnail", media_type, _essence(given))
-
-    def _keep_thumbnail(self, key: str, picture: Picture) -> None:
-        if key in self._thumbnails:
-            return
-        self._thumbnails[key] = picture
-        self._thumbnail_bytes += len(picture.body)
-        while self._thumbnail_bytes > THUMBNAILS_KEPT_BYTES:
-            _, oldest = self._thumbnails.popitem(last=False)
-            self._thumbnail_bytes -= len(oldest.body)
+        return tag(series.key, str(position), "thumbnail", media_type, essence(given))
 
 
 def _picture(
@@ -312,7 +313,7 @@ def _says_how(stored: StoredInstance, number: int) -> bool:
 
 
 def _frame_tag(stored: StoredInstance, number: int, digest: str, given: Parameters, media_type: str) -> str:
-    return tag(stored.sha256, str(number), digest, media_type, _essence(given))
+    return tag(stored.sha256, str(number), digest, media_type, essence(given))
 
 
 def check_size(pixels: int, most: int) -> None:
@@ -329,7 +330,7 @@ def tag(*parts: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _essence(given: Parameters) -> str:
+def essence(given: Parameters) -> str:
     """The parameters that change pixels."""
     plain = msgspec.structs.replace(given, accept=(), view="", draft=False, unknown_annotation=())
     return msgspec.json.encode(plain).decode()

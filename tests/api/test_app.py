@@ -210,9 +210,11 @@ async def test_cors_only_for_known_pages(client: Client) -> None:
     good = await client.options("/things", headers={"Origin": ORIGIN, **ask})
     assert good.status == 204
     assert good.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert good.headers["Timing-Allow-Origin"] == ORIGIN
     assert good.headers["Access-Control-Allow-Credentials"] == "true"
     bad = await client.options("/things", headers={"Origin": "https://evil.example.org", **ask})
     assert "Access-Control-Allow-Origin" not in bad.headers
+    assert "Timing-Allow-Origin" not in bad.headers
     refused = await client.get("/things", headers={"Origin": ORIGIN})
     assert refused.status == 401
     assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -58,6 +58,12 @@ GOOD: list[tuple[Resource, str, str, Any]] = [
     ("rendered", "interpolation", "lanczos", "lanczos"),
     ("rendered", "overlay", "no", False),
     ("rendered", "shutter", "yes", True),
+    ("filmstrip", "frames", "3-19", (3, 19)),
+    ("filmstrip", "frames", "7", (7, 7)),
+    ("filmstrip", "step", "8", 8),
+    ("filmstrip", "tile", "96", 96),
+    ("filmstrip", "columns", "4", 4),
+    ("filmstrip", "window", "40,400,linear", Window(40, 400, "linear")),
 ]
 
 
@@ -67,6 +73,13 @@ def test_a_right_value_is_read(resource: Resource, name: str, text: str, value: 
 
 
 BAD: list[tuple[Resource, str, str]] = [
+    ("filmstrip", "frames", "0-3"),
+    ("filmstrip", "frames", "4-3"),
+    ("filmstrip", "frames", "1,2"),
+    ("filmstrip", "step", "0"),
+    ("filmstrip", "tile", "15"),
+    ("filmstrip", "tile", "513"),
+    ("filmstrip", "columns", "65"),
     ("rendered", "quality", "0"),
     ("rendered", "quality", "101"),
     ("rendered", "quality", "50.5"),
@@ -161,7 +174,7 @@ def test_a_parameter_given_twice_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_parameter_of_another_resource_is_ignored(name: str) -> None:
-    for resource in ("rendered", "rendered3d", "renderedmpr", "thumbnail"):
+    for resource in get_args(Resource):
         if resource not in RULES[name].resources:
             assert read({name: ["###"]}, resource) == Parameters()  # type: ignore[arg-type]
 
@@ -241,7 +254,7 @@ def test_multipart_names_the_type_of_its_parts() -> None:
     )
 )
 def test_no_text_at_all_breaks_the_parser(query: dict[str, list[str]]) -> None:
-    for resource in ("rendered", "rendered3d", "renderedmpr", "thumbnail"):
+    for resource in get_args(Resource):
         try:
             read(query, resource)  # type: ignore[arg-type]
         except SivrError as error:

@@ -98,6 +98,21 @@ async def test_the_asked_for_comes_first_then_every_eighth_then_outward(store: S
     assert distances == sorted(distances)
 
 
+async def test_what_lies_on_the_way_is_fetched_before_what_lies_behind(store: Store, tmp_path: Path) -> None:
+    stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", SHAPE))
+    async with loader(store) as found:
+        series = await opened(found, stored)
+        series.look_at(20)
+        assert series.frames_around(4) == [20, 21, 19, 22, 18, 23, 17], (
+            "nobody knows where a reader goes first"
+        )
+        series.look_at(21)
+        assert series.frames_around(7) == [21, 22, 23, 24, 20, 25, 26, 27, 19, 18, 17, 16, 15]
+        series.look_at(20)
+        assert series.frames_around(4)[:4] == [20, 19, 18, 21]
+        assert sorted(series.frames_around(100)) == list(range(SHAPE[0]))
+
+
 async def test_one_load_serves_everybody(store: Store, tmp_path: Path) -> None:
     stored = await store_files(store, write_phantom(tmp_path / "in", "ramp", SHAPE))
     async with loader(store) as found:

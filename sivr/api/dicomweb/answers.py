@@ -148,6 +148,8 @@ def picture_response(
     if keeps:
         headers["ETag"] = f'"{tag}"'
     headers["Server-Timing"] = server_timing(picture)
+    if picture.missing:
+        headers["Sivr-Missing"] = ",".join(map(str, picture.missing))
     warnings = [*_warnings(given, annotations), *picture.warnings]
     if warnings:
         headers["Warning"] = ", ".join(f'299 sivr "{sentence}"' for sentence in warnings)
@@ -167,7 +169,8 @@ def server_timing(picture: Picture) -> str:
 
 def quality_of(picture: Picture, given: Parameters) -> str:
     """What the badge of the viewer says: lossless, lossy qNN, or preview."""
-    if (given.draft and not picture.lossless) or not picture.complete:
+    reduced = picture.kind == "filmstrip" or (given.draft and not picture.lossless)
+    if reduced or not picture.complete:
         return "preview"
     if picture.lossless:
         return "lossless"

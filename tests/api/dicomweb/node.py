@@ -17,7 +17,7 @@ from aiohttp import web
 from sivr import codec
 from sivr.api import contents, node_sessions, presets, statistics
 from sivr.api.app import build_app
-from sivr.api.dicomweb import answers, frames, volumes
+from sivr.api.dicomweb import answers, film_strips, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
 from sivr.dicom.phantom import write_phantom
 from sivr.model.people import Actor, Grant
@@ -138,6 +138,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
                 *presets.routes,
                 *statistics.routes,
                 *frames.routes,
+                *film_strips.routes,
                 *volumes.routes,
             ],
             node_sessions.node_authentication(sessions, NODE, verifier, [ORIGIN]),
