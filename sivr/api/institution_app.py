@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from sivr.api import findings, grants, institution_sessions, nodes, notices, studies
+from sivr.api.annotations import routes as annotation_routes
 from sivr.api.app import build_app
 from sivr.api.institution import INSTITUTION
 from sivr.api.institution_sessions import institution_authentication
@@ -14,7 +15,7 @@ from sivr.crypto import Verifier
 from sivr.services.institution import InstitutionServices
 
 routes = institution_sessions.routes.join(
-    studies.routes, findings.routes, nodes.routes, grants.routes, notices.routes
+    studies.routes, findings.routes, annotation_routes, nodes.routes, grants.routes, notices.routes
 )
 
 

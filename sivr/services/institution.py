@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from sivr.crypto import SigningKey
+from sivr.services.annotations import AnnotationService
 from sivr.services.browser_sessions import BrowserSessions
 from sivr.services.findings import FindingService
 from sivr.services.grants import GrantService
@@ -15,6 +16,7 @@ from sivr.services.institution_sessions import InstitutionSessions
 from sivr.services.nodes import NodeSeed, NodeService
 from sivr.services.notices import NoticeService
 from sivr.services.studies import StudyService
+from sivr.store.annotations import AnnotationStore
 from sivr.store.audit import Audit
 from sivr.store.browser_sessions import BrowserSessionRows
 from sivr.store.database import Database
@@ -32,6 +34,7 @@ class InstitutionServices(msgspec.Struct, frozen=True):
     database: Database
     studies: StudyService
     findings: FindingService
+    annotations: AnnotationService
     nodes: NodeService
     grants: GrantService
     notices: NoticeService
@@ -64,6 +67,7 @@ async def open_institution_services(
             database=database,
             studies=StudyService(studies),
             findings=FindingService(FindingStore(database), studies),
+            annotations=AnnotationService(AnnotationStore(database), studies),
             nodes=node_service,
             grants=GrantService(studies, nodes, audit, institution_id, name, key),
             notices=NoticeService(studies, nodes, institution_id),

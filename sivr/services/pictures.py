@@ -18,7 +18,7 @@ from sivr.model.parameters import Parameters
 from sivr.model.pixels import Window
 from sivr.model.rendering import PARTS, Picture, Viewport
 from sivr.services import slices
-from sivr.services.annotations import burned_in, technique
+from sivr.services.burned_text import burned_in, technique
 from sivr.services.contents import default_window_of, first_renderable
 from sivr.services.drawings import Drawings
 from sivr.services.kept_pictures import KeptPictures

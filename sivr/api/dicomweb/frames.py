@@ -25,7 +25,7 @@ from sivr.errors import Invalid, NotAcceptable, NotFound
 from sivr.model.format_choice import Kind
 from sivr.model.parameters import FRAME_MEDIA_TYPES, Parameters, choose_part_type
 from sivr.model.rendering import Picture
-from sivr.services.annotations import SUPPORTED
+from sivr.services.burned_text import SUPPORTED
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import position_in_series
 

@@ -116,5 +116,31 @@ finding_version = sa.Table(
     sa.Column("at", Instant, nullable=False),
 )
 
+annotation = sa.Table(
+    "annotation",
+    metadata,
+    sa.Column("id", bytewise(), primary_key=True),
+    sa.Column("study_uid", bytewise(), nullable=False),
+    sa.Column("author_id", bytewise(), nullable=False),
+    sa.Column("author_name", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("change", sa.BigInteger, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("visibility", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+sa.Index(None, annotation.c.study_uid, annotation.c.change)
+
+# The number of the latest change of a study's annotations. Whoever writes one locks this row first.
+annotation_change = sa.Table(
+    "annotation_change",
+    metadata,
+    sa.Column("study_uid", bytewise(), primary_key=True),
+    sa.Column("last", sa.BigInteger, nullable=False),
+)
+
 cookie_session = cookie_session_table(metadata)
 audit = audit_table(metadata)
