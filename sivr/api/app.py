@@ -48,7 +48,7 @@ _PROCESS = secrets.token_hex(4)
 _NUMBERS = itertools.count(1)
 _EXPOSED = (
     "ETag, Server-Timing, Sivr-Quality, Sivr-Complete, Sivr-Sampling, Sivr-Missing, Upload-Offset, "
-    "Retry-After, Sivr-Request-Id, Warning"
+    "Retry-After, Sivr-Request-Id, Sivr-Pixel-Mm, Warning"
 )
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, If-None-Match, Upload-Offset, Upload-Length, Sivr-File-Name, Sivr-Grant, "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from sivr.api import contents, node_sessions, presets, queue, statistics, uploads
+from sivr.api import contents, node_sessions, points, presets, queue, statistics, uploads
 from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.dicomweb import answers, film_strips, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
@@ -22,6 +22,7 @@ routes = node_sessions.routes.join(
     uploads.routes,
     queue.routes,
     contents.routes,
+    points.routes,
     presets.routes,
     frames.routes,
     film_strips.routes,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from OpenGL import GL
 
 from sivr.errors import Invalid, TooLarge
-from sivr.gl import camera, passes
+from sivr.gl import camera, curves, passes
 from sivr.gl.picture import Easel, Pixels
 from sivr.gl.program import Program
 from sivr.gl.textures import EXTREME_BRICKS, TextureCache, VolumeTexture
@@ -49,7 +49,7 @@ class Raycaster:
         self._textures = textures
         self._easel = Easel()
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
-        self._table = int(GL.glGenTextures(1))
+        self._table, self._columns = (int(handle) for handle in GL.glGenTextures(2))
         self.full_step = FULL_STEP
 
     @property
@@ -91,18 +91,35 @@ class Raycaster:
         self._refuse_size(view.width, view.height)
         if view.method == "volume_rendered":
             raise Invalid("A plane is shown by its maximum, minimum or average, not by a transfer function.")
-        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
-        samples = camera.slab_samples(
-            view.viewpoint, rays, volume.lps_from_texel, volume.shape[::-1], view.slab_mm
-        )
+        size, affine = volume.shape[::-1], volume.lps_from_texel
+        rays = columns = None
+        if view.curve is not None:
+            columns = curves.columns(
+                curves.path_of(view.curve),
+                view.curve.shift_mm,
+                view.width,
+                view.height,
+                view.height_mm,
+                affine,
+            )
+            samples = curves.slab_samples(view.slab_mm, affine, size)
+        else:
+            rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, affine)
+            samples = camera.slab_samples(view.viewpoint, rays, affine, size, view.slab_mm)
         if not volume.slices_ready:
             return _black(view.width, view.height, False)
         _, defines = self._projection(volume, view.method)
-        program = self._program("plane.frag", defines)
-        self._set_rays(program, rays, volume.shape, (1.0, 1.0))
+        program = self._program("plane.frag", defines if columns is None else (*defines, "CURVED"))
+        textures: dict[str, tuple[int, Any, int]] = {"volume": (0, GL.GL_TEXTURE_3D, volume.handle)}
+        if rays is not None:
+            self._set_rays(program, rays, volume.shape, (1.0, 1.0))
+        elif columns is not None:
+            program.set(size=(float(size[0]), float(size[1]), float(size[2])))
+            self._upload_columns(columns)
+            textures["columns"] = (1, GL.GL_TEXTURE_2D, self._columns)
         self._set_values(program, volume, view.window, view.invert)
         program.set(samples=samples.count, first=samples.first_mm, step=samples.step_mm)
-        self._bind(program, volume=(0, GL.GL_TEXTURE_3D, volume.handle))
+        self._bind(program, **textures)
         return self._easel.picture(view.width, view.height, False, check)
 
     def _use_composite(
@@ -206,6 +223,17 @@ class Raycaster:
             (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_EDGE),
         ):
             GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
+
+    def _upload_columns(self, columns: npt.NDArray[np.float32]) -> None:
+        """Three texels a column, one below the other; the fourth number says whether the curve is there."""
+        count = len(columns)
+        texels = np.zeros((3, count, 4), np.float32)
+        texels[..., :3] = np.nan_to_num(columns).reshape(count, 3, 3).transpose(1, 0, 2)
+        texels[..., 3] = np.isfinite(columns).all(axis=1)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._columns)
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA32F, count, 3, 0, GL.GL_RGBA, GL.GL_FLOAT, texels)
+        for name in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_NEAREST)
 
     def _set_rays(
         self, program: Program, rays: camera.Rays, shape: tuple[int, ...], pixel: tuple[float, float]

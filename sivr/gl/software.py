@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import Invalid, TooLarge
-from sivr.gl import camera, passes
+from sivr.gl import camera, curves, passes
 from sivr.gl.attempt import Attempt
 from sivr.gl.ready import ReadyVolume
 from sivr.gl.source import VolumeSource
@@ -30,7 +30,7 @@ from sivr.kernels.tiles import LOWEST
 from sivr.kernels.voxels import LEAST_COLUMNS, MOST_VOXELS, Voxels
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
-from sivr.model.rendering import Method, PlaneView, TransferFunction, VolumeView
+from sivr.model.rendering import Curve, Method, PlaneView, TransferFunction, VolumeView
 
 Check = Callable[[], None]
 Pixels = npt.NDArray[np.uint8]
@@ -213,20 +213,25 @@ class SoftwareCaster:
         _refuse_size(view.width, view.height)
         if view.method == "volume_rendered":
             raise Invalid("A plane is shown by its maximum, minimum or average, not by a transfer function.")
-        rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
         size = volume.shape[::-1]
-        samples = camera.slab_samples(view.viewpoint, rays, volume.lps_from_texel, size, view.slab_mm)
+        out = _canvas(view.width, view.height, np.float32)
+        rays, columns = np.zeros((4, 3)), None
+        if view.curve is not None:
+            samples = curves.slab_samples(view.slab_mm, volume.lps_from_texel, size)
+            columns = np.full((out.shape[1], curves.NUMBERS), np.nan, np.float32)
+            columns[: view.width] = _columns(volume, view, view.curve)
+        else:
+            flat = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
+            samples = camera.slab_samples(view.viewpoint, flat, volume.lps_from_texel, size, view.slab_mm)
+            rays = np.stack([flat.origin, flat.right, flat.down, flat.direction])
         if not volume.slices_ready:
             return np.zeros((view.height, view.width), np.uint8)
-        parameters = _parameters(
-            rays.origin, rays.right, rays.down, rays.direction, size, samples.first_mm, samples.step_mm
-        )  # fmt: skip
+        parameters = _parameters(rays, size, samples.first_mm, samples.step_mm)
         best = _best(volume, view.method)
         voxels = volume.voxels()
-        out = _canvas(view.width, view.height, np.float32)
 
         def draw(top: int, end: int, number: int) -> None:
-            slab.slab(voxels, best, parameters, samples.count, out, top, end)
+            slab.slab(voxels, best, parameters, samples.count, out, top, end, columns)
 
         self._draw(out, check, draw)
         return _shown(out[: view.height, : view.width], volume, view.window, view.invert)
@@ -369,6 +374,13 @@ def _rays(volume: SoftwareVolume, view: VolumeView, width: int, height: int) -> 
     origin = rays.origin + (across - 1) / 2 * rays.right + (along - 1) / 2 * rays.down
     return camera.Rays(
         origin, rays.right * across, rays.down * along, rays.direction, rays.toward, rays.lps_from_gradient
+    )
+
+
+def _columns(volume: SoftwareVolume, view: PlaneView, curve: Curve) -> _Floats:
+    path = curves.path_of(curve)
+    return curves.columns(
+        path, curve.shift_mm, view.width, view.height, view.height_mm, volume.lps_from_texel
     )
 
 

@@ -1,4 +1,5 @@
-"""Planes and slabs through a volume on the processor, by the rules of ``gl/shaders/plane.frag``."""
+"""Planes and slabs through a volume on the processor, flat ones and such as follow a curve, by the rules of
+``gl/shaders/plane.frag``."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr.kernels.composite import pixels, store
-from sivr.kernels.lanes import Compiled, Lanes, Program, Variable, once
+from sivr.kernels.lanes import FLOAT, Compiled, Lanes, Program, Variable, once
 from sivr.kernels.projection import Best
 from sivr.kernels.voxels import ARGUMENTS, Layout, Reader, Voxels, between
 
 PARAMETERS = 17
+COLUMN = 9
+"""Numbers that a column of a curved plane has: texel of its first row, change per row, change per mm away."""
 _NOTHING = float("nan")
 _HAIR = 1e-3
 
@@ -23,36 +26,40 @@ def slab(
     out: npt.NDArray[np.float32],
     top: int,
     bottom: int,
+    columns: npt.NDArray[np.float32] | None = None,
 ) -> None:
     """Sample rows ``top`` to before ``bottom`` of ``out`` (h, w): voxel values, NaN outside the volume.
 
     ``samples`` across the slab; ``parameters`` in the order of ``_write``. Width and rows must be multiples
-    of 4. Releases the GIL.
+    of 4. With ``columns`` (w, ``COLUMN``) each column lies where it says, and nowhere if it is no number.
+    Releases the GIL.
     """
     given, alive = voxels.arguments()
-    _program(voxels.layout, best)(
-        *given, parameters.ctypes.data, samples, out.ctypes.data, out.shape[1], top, bottom
+    table = parameters if columns is None else columns
+    _program(voxels.layout, best, columns is not None)(
+        *given, parameters.ctypes.data, table.ctypes.data, samples, out.ctypes.data, out.shape[1], top, bottom
     )
     del alive
 
 
 @once
-def _program(layout: Layout, best: Best) -> Compiled:
+def _program(layout: Layout, best: Best, curved: bool) -> Compiled:
     program = Program(
         "slab",
         **ARGUMENTS,
         parameters="pointer",
+        table="pointer",
         samples="int",
         out="pointer",
         width="int",
         top="int",
         bottom="int",
     )
-    _write(program, Reader(program, layout), best, layout.padded)
+    _write(program, Reader(program, layout), best, layout.padded, curved)
     return program.compile()
 
 
-def _write(program: Program, reader: Reader, best: Best, padded: bool) -> None:
+def _write(program: Program, reader: Reader, best: Best, padded: bool, curved: bool) -> None:
     values = iter(program.floats(program["parameters"], PARAMETERS))
 
     def take(count: int) -> list[Lanes]:
@@ -64,6 +71,9 @@ def _write(program: Program, reader: Reader, best: Best, padded: bool) -> None:
     start = {"largest": -3e38, "least": 3e38, "mean": 0.0}[best]
 
     for row, column in pixels(program):
+        if curved:
+            corner, down, direction = _column(program, column)
+            right = [program.constant(0.0)] * 3
         origin = [corner[a] + column * right[a] + row * down[a] for a in range(3)]
         found = Variable(program, program.constant(start))
         count = Variable(program, program.constant(0.0))
@@ -93,6 +103,13 @@ def _write(program: Program, reader: Reader, best: Best, padded: bool) -> None:
         total = count.get()
         result = found.get() / total.largest(1.0) if best == "mean" else found.get()
         store(program, row, column, (total > 0.0).choose(result, _NOTHING))
+
+
+def _column(program: Program, column: Lanes) -> tuple[list[Lanes], list[Lanes], list[Lanes]]:
+    """Where the columns of a square of pixels lie: first row, change per row, change per mm away."""
+    place, everywhere = column.to_int() * COLUMN, column >= 0.0
+    numbers = [program.gather(program["table"], place + n, FLOAT, FLOAT, everywhere) for n in range(COLUMN)]
+    return numbers[:3], numbers[3:6], numbers[6:]
 
 
 def _trilinear(reader: Reader, at: list[Lanes], extent: list[Lanes], mask: Lanes) -> Lanes:

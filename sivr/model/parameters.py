@@ -11,9 +11,14 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
 - ``threshold=low,high[,rrggbb]`` modality values that are highlighted, half transparent;
 - ``interpolation`` how enlarged frames are made: ``nearest linear cubic lanczos``;
 - ``overlay=no``, ``shutter=no`` a frame without the overlays or the display shutter of its object;
-- ``view`` an opaque key: of the pictures asked for under one key only the newest matters;
 - of film strips, ``frames=first-last`` in reading order from 1, ``step`` every so many of them, ``tile`` the
-  side of a tile in pixels, ``columns`` tiles in a row.
+  side of a tile in pixels, ``columns`` tiles in a row;
+- ``curve`` points of a line, ``x,y,z;x,y,z;...`` in LPS mm, along which a plane is curved, ``curveform`` how,
+  ``curveup`` what is up in it, ``curveturn`` degrees about the line (``model.rendering.Curve``);
+- ``overlay_series`` UID of a series of the same study and frame of reference laid over a plane in color, with
+  ``overlay_window`` (as window), ``overlay_palette`` and ``overlay_opacity`` (0 to 1);
+- ``points`` of the patient whose values are asked for, ``x,y,z;x,y,z;...`` in LPS mm;
+- ``view`` an opaque key: of the pictures asked for under one key only the newest matters.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ from sivr.model.pixels import VoiFunction, Window
 from sivr.model.rendering import (
     Band,
     Coloring,
+    CurveForm,
     Interpolation,
     MediaType,
     Method,
@@ -40,7 +46,7 @@ from sivr.model.rendering import (
     Viewport,
 )
 
-Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail", "filmstrip"]
+Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail", "filmstrip", "values"]
 Query = Mapping[str, Sequence[str]]
 """Parameter names (lower case) to the values given for them, in order."""
 
@@ -51,6 +57,8 @@ REMEMBERED_LENGTH = 512
 MAX_REFINE = 16
 MIN_TILE, MAX_TILE = 16, 512
 MAX_COLUMNS = 64
+MAX_POINTS = 100
+"""Of a curve, or asked about at once."""
 MIN_FOV_MM = 0.1
 MAX_FOV_MM = 100_000.0
 ANNOTATIONS = ("patient", "technique")
@@ -70,6 +78,7 @@ _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _INTEGER = re.compile(r"[+-]?\d{1,9}")
 _FRAME_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _VIEW_KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_UID = re.compile(r"[0-9.]{1,96}")
 _PRESET = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RGB = re.compile(r"[0-9a-fA-F]{6}")
 
@@ -121,6 +130,22 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     columns: int = 8
     """Tiles in a row."""
 
+    curve: tuple[Vector, ...] = ()
+    """Points that the plane is bent along, LPS mm; empty for a flat one."""
+    curveform: CurveForm | None = None
+    curveup: Vector | None = None
+    curveturn: float | None = None
+    """Degrees."""
+    overlay_series: str = ""
+    """UID; empty where nothing is laid over the plane."""
+    overlay_window: Window | None = None
+    overlay_palette: str = ""
+    """A name of ``model.palettes``; empty for the usual one."""
+    overlay_opacity: float = 0.5
+    """0 to 1."""
+    points: tuple[Vector, ...] = ()
+    """LPS mm."""
+
     @property
     def coloring(self) -> Coloring:
         """What makes color of a grey frame."""
@@ -147,8 +172,31 @@ def _vector(name: str, text: str) -> Vector:
 def _up(name: str, text: str) -> Vector:
     vector = _vector(name, text)
     if math.hypot(*vector) < 1e-9:
-        raise Invalid("The parameter viewpointup must not be the zero vector.")
+        raise Invalid(f"The parameter {name} must not be the zero vector.")
     return vector
+
+
+def _points(least: int) -> Callable[[str, str], tuple[Vector, ...]]:
+    def parse(name: str, text: str) -> tuple[Vector, ...]:
+        parts = text.split(";")
+        if not least <= len(parts) <= MAX_POINTS:
+            raise Invalid(f"The parameter {name} needs {least} to {MAX_POINTS} points: x,y,z;x,y,z;...")
+        return tuple(_vector(name, part) for part in parts)
+
+    return parse
+
+
+def _series_uid(name: str, text: str) -> str:
+    if not _UID.fullmatch(text):
+        raise Invalid(f"The parameter {name} is not a UID.")
+    return text
+
+
+def _opacity(name: str, text: str) -> float:
+    value = _decimal(name, text)
+    if not 0 <= value <= 1:
+        raise Invalid(f"The parameter {name} must be 0 to 1.")
+    return value
 
 
 def _positive(name: str, text: str) -> float:
@@ -305,7 +353,9 @@ def _unsupported(name: str, text: str) -> None:
     raise Invalid(f"The parameter {name} is not supported by this server.")
 
 
-_EVERY: frozenset[Resource] = frozenset(get_args(Resource))
+_MPR: frozenset[Resource] = frozenset({"renderedmpr"})
+_VALUES: frozenset[Resource] = frozenset({"values"})
+_EVERY: frozenset[Resource] = frozenset(get_args(Resource)) - _VALUES
 _VOLUMES: frozenset[Resource] = frozenset({"rendered3d", "renderedmpr"})
 _FRAMES: frozenset[Resource] = frozenset({"rendered"})
 _PICTURES: frozenset[Resource] = _VOLUMES | _FRAMES
@@ -329,12 +379,12 @@ RULES: dict[str, Rule] = {
     "viewpointposition": Rule(_vector, _VOLUMES),
     "viewpointlookat": Rule(_vector, _VOLUMES),
     "viewpointup": Rule(_up, _VOLUMES),
-    "mprslab": Rule(_positive, frozenset({"renderedmpr"})),
+    "mprslab": Rule(_positive, _MPR),
     "renderedvolumetricmetadata": Rule(_yes, _VOLUMES),
     "swivelrange": Rule(_unsupported, frozenset({"rendered3d"})),
     "animationstepsize": Rule(_unsupported, _VOLUMES),
     "animationrate": Rule(_unsupported, _VOLUMES),
-    "volumetriccurvepoint": Rule(_unsupported, frozenset({"renderedmpr"})),
+    "volumetriccurvepoint": Rule(_unsupported, _MPR),
     "volumeinputreference": Rule(_unsupported, _VOLUMES),
     "preset": Rule(_matches("preset", _PRESET), frozenset({"rendered3d"})),
     "fov": Rule(_fov, _VOLUMES),
@@ -352,6 +402,15 @@ RULES: dict[str, Rule] = {
     "step": Rule(_whole(1, 999_999), _STRIPS),
     "tile": Rule(_whole(MIN_TILE, MAX_TILE), _STRIPS),
     "columns": Rule(_whole(1, MAX_COLUMNS), _STRIPS),
+    "curve": Rule(_points(2), _MPR),
+    "curveform": Rule(_one_of("curveform", get_args(CurveForm)), _MPR),
+    "curveup": Rule(_up, _MPR),
+    "curveturn": Rule(_decimal, _MPR),
+    "overlay_series": Rule(_series_uid, _MPR | _VALUES),
+    "overlay_window": Rule(_window, _MPR),
+    "overlay_palette": Rule(_one_of("overlay_palette", (GREY, *PALETTES)), _MPR),
+    "overlay_opacity": Rule(_opacity, _MPR),
+    "points": Rule(_points(1), _VALUES),
 }
 """One row per parameter; ``accept`` and ``annotation`` are lists and read apart."""
 
@@ -396,6 +455,13 @@ def _check_together(given: Parameters, resource: Resource) -> None:
     viewpoint = (given.viewpointposition, given.viewpointlookat, given.viewpointup)
     if given.orientation is not None and any(part is not None for part in viewpoint):
         raise Invalid("The parameter orientation must not be combined with viewpoint parameters.")
+    if given.curve:
+        if given.orientation is not None or any(part is not None for part in viewpoint):
+            raise Invalid("A curve says where its picture lies; give no orientation or viewpoint with it.")
+    elif any(part is not None for part in (given.curveform, given.curveup, given.curveturn)):
+        raise Invalid("The parameters curveform, curveup and curveturn have no meaning without curve.")
+    if given.curve and given.renderedvolumetricmetadata:
+        raise Invalid("A plane along a curve has no viewpoint; ask for the curve instead.")
     if given.draft and given.refine > 1:
         raise Invalid("The parameters draft and refine ask for opposites; give only one of them.")
     position, look_at = given.viewpointposition, given.viewpointlookat

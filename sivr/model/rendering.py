@@ -14,6 +14,7 @@ Orientation = Literal["a", "p", "r", "l", "h", "f"]
 MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]
 Sampling = Literal["draft", "full", "converged"]
 """How closely a volume was sampled: less than a ray per pixel, one, several with shorter steps."""
+CurveForm = Literal["straightened", "stretched"]
 Vector = tuple[float, float, float]
 Interpolation = Literal["nearest", "linear", "cubic", "lanczos"]
 """How pixels between stored ones are made where a picture is enlarged."""
@@ -93,6 +94,22 @@ class VolumeView(msgspec.Struct, frozen=True):
     """Rays per pixel. With more than one, steps are shorter too: the converged picture of a view at rest."""
 
 
+class Curve(msgspec.Struct, frozen=True):
+    """A drawn line along which a plane is curved (curved MPR); the picture shows it from left to right."""
+
+    points: tuple[Vector, ...]
+    """LPS mm; the curve goes through all of them in this order."""
+    form: CurveForm = "straightened"
+    """Straightened: what lies across the curve. Stretched: the surface that a line of one direction sweeps
+    along the curve, unrolled."""
+    up: Vector | None = None
+    """What is up in the picture as far as it lies across the curve; None: what turns least along it."""
+    turn_deg: float = 0.0
+    """Turn about the curve, counterclockwise for somebody whom it comes toward."""
+    shift_mm: tuple[float, float] = (0.0, 0.0)
+    """How far the picture's center lies right of the curve's middle, and above it."""
+
+
 class PlaneView(msgspec.Struct, frozen=True):
     """One plane through a volume, with a slab around it (MPR)."""
 
@@ -105,6 +122,8 @@ class PlaneView(msgspec.Struct, frozen=True):
     slab_mm: float = 0.0
     method: Method = "average_ip"
     invert: bool = False
+    curve: Curve | None = None
+    """The plane follows this instead of lying where the viewpoint looks."""
 
 
 PARTS = ("queue", "load", "decode", "render", "encode")
@@ -130,6 +149,8 @@ class Picture(msgspec.Struct, frozen=True):
     """1..100 of a lossy picture."""
     sampling: Sampling | None = None
     """Of a volume."""
+    pixel_mm: float | None = None
+    """Side of a pixel in the patient, of a volume or plane; along a curve for a curved one."""
     warnings: tuple[str, ...] = ()
     """What the reader must know of this picture, e.g. slices that could not be decoded."""
     lasting: bool = True

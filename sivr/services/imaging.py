@@ -27,6 +27,7 @@ from sivr.services.preparing import Preparer, Source
 from sivr.services.slice_processes import SliceProcesses
 from sivr.services.statistics import StatisticsService
 from sivr.services.threads import background
+from sivr.services.values import ValueService
 from sivr.services.volumes import VolumeService
 from sivr.services.workload import Workload
 from sivr.store.blobs import Blobs
@@ -58,6 +59,7 @@ class Imaging(msgspec.Struct, frozen=True):
     pictures: PictureService
     strips: FilmStrips
     volumes: VolumeService
+    values: ValueService
     contents: Contents
     statistics: StatisticsService
     warm: asyncio.Task[None]
@@ -166,6 +168,7 @@ async def open_imaging(
             pictures,
             FilmStrips(loader, pictures, max_pixels),
             volumes,
+            ValueService(loader),
             Contents(source, loader),
             StatisticsService(loader, pictures),
             warm,

@@ -16,7 +16,7 @@ from sivr.gl.farm import Rendered, RenderFarm
 from sivr.gl.source import VolumeSource
 from sivr.model.cameras import SIDES, basis
 from sivr.model.importance import Importance
-from sivr.model.parameters import Parameters
+from sivr.model.parameters import MIN_FOV_MM, Parameters
 from sivr.model.pixels import Window
 from sivr.model.presets import preset_for
 from sivr.model.rendering import (
@@ -32,6 +32,8 @@ from sivr.model.rendering import (
 )
 from sivr.model.studies import VolumeGrid
 from sivr.services.contents import default_window_of, first_renderable, volume_box
+from sivr.services.curves import curve_of, length_of
+from sivr.services.fusion import fused, overlay_of
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import PictureService, check_size, tag
@@ -40,6 +42,7 @@ from sivr.services.refining import joined, stripes
 DEFAULT_SIDE = 512
 
 Box = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
 
 
 def viewpoint_of(given: Parameters, grid: VolumeGrid) -> Viewpoint:
@@ -100,10 +103,22 @@ class VolumeService:
         self._pictures = pictures
         self._max_pixels = max_pixels
 
-    def volume_tag(self, series: OpenSeries, resource: str, given: Parameters, media_type: str) -> str:
-        """The ETag of a complete picture."""
+    def volume_tag(
+        self,
+        series: OpenSeries,
+        resource: str,
+        given: Parameters,
+        media_type: str,
+        over: OpenSeries | None = None,
+    ) -> str:
+        """The ETag of a complete picture; ``over`` is the series laid over it."""
         plain = msgspec.structs.replace(given, accept=(), view="", unknown_annotation=())
-        return tag(series.key, resource, media_type, msgspec.json.encode(plain).decode())
+        keys = (series.key,) if over is None else (series.key, over.key)
+        return tag(*keys, resource, media_type, msgspec.json.encode(plain).decode())
+
+    async def overlay_of(self, series: OpenSeries, given: Parameters) -> OpenSeries | None:
+        """The series to be laid over this one, if one is asked for; raises NotFound, Invalid."""
+        return await overlay_of(self._loader, series, given.overlay_series)
 
     async def volume_view(self, series: OpenSeries, given: Parameters) -> VolumeView:
         """What rendered3d will show; raises Invalid."""
@@ -141,15 +156,21 @@ class VolumeService:
             raise Invalid("A plane is rendered by maximum_ip, minimum_ip or average_ip.")
         width, height = self._size(given)
         viewpoint = viewpoint_of(given, grid)
+        curve = curve_of(given)
+        if curve is not None:
+            fitting_mm = max(MIN_FOV_MM, await length_of(curve) * height / width)
+        else:
+            fitting_mm = fitting_height_mm(grid, viewpoint, width / height)
         return PlaneView(
             viewpoint=viewpoint,
             width=width,
             height=height,
-            height_mm=given.fov or fitting_height_mm(grid, viewpoint, width / height),
+            height_mm=given.fov or fitting_mm,
             window=given.window or await self._window(series),
             slab_mm=given.mprslab or 0.0,
             method=given.renderingmethod or "average_ip",
             invert=given.invert != _inverted(series),
+            curve=curve,
         )
 
     async def volume(
@@ -170,14 +191,41 @@ class VolumeService:
 
         return await self._picture(series, given, media_type, session, render, invert, view)
 
-    async def plane(self, series: OpenSeries, given: Parameters, media_type: str, *, session: str) -> Picture:
-        """A picture of a plane through the volume."""
+    async def plane(
+        self,
+        series: OpenSeries,
+        given: Parameters,
+        media_type: str,
+        *,
+        session: str,
+        over: OpenSeries | None = None,
+    ) -> Picture:
+        """A picture of a plane through the volume, and of another one that is laid over it in color."""
         view = await self.plane_view(series, given)
 
         async def render(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
             return await self._farm.plane(source, view, view_key=key, importance=importance, user=session)
 
-        return await self._picture(series, given, media_type, session, render, False, view)
+        if over is None:
+            return await self._picture(series, given, media_type, session, render, False, view)
+        window = given.overlay_window or await self._window(over)
+        above = msgspec.structs.replace(view, window=window, invert=False)
+        colors: list[Rendered] = []
+
+        async def render_both(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
+            below = await render(source, key, importance)
+            async with self._loader.volume(over, coarse=_interactive(given)) as other:
+                mine = f"{key}/over" if key else None
+                drawn = await self._farm.plane(
+                    other, above, view_key=mine, importance=importance, user=session
+                )
+                colors.append(_of_all(drawn, other))
+            return _joint(below, colors[0])
+
+        def color(below: Pixels) -> Pixels:
+            return fused(below, colors[0].pixels, given.overlay_palette, given.overlay_opacity)
+
+        return await self._picture(series, given, media_type, session, render_both, False, view, color, over)
 
     async def _picture(
         self,
@@ -188,16 +236,16 @@ class VolumeService:
         render: Callable[[VolumeSource, str | None, Importance], Awaitable[Rendered]],
         invert: bool,
         view: VolumeView | PlaneView,
+        finish: Callable[[Pixels], Pixels] | None = None,
+        over: OpenSeries | None = None,
     ) -> Picture:
+        """``finish`` makes color of grey levels, with those of ``over``."""
         started = time.perf_counter()
-        # A viewer names its view or asks for a draft, and asks again when told that slices were missing.
-        # Everybody else gets the whole volume at once: half of it would be a wrong picture to them.
-        interactive = (bool(given.view) or given.draft) and given.refine == 1
         key = f"{session}/{given.view}" if given.view else None
         importance = Importance.INTERACTION if given.draft else Importance.REFINEMENT
         timing = dict.fromkeys(PARTS, 0.0)
         with self._pictures.workload.of(importance):
-            async with self._loader.volume(series, coarse=interactive) as source:
+            async with self._loader.volume(series, coarse=_interactive(given)) as source:
                 loaded = time.perf_counter()
                 rendered = _of_all(await render(source, key, importance), source)
             done = time.perf_counter()
@@ -205,13 +253,15 @@ class VolumeService:
             def encode() -> bytes:
                 begun = time.perf_counter()
                 pixels = np.bitwise_not(rendered.pixels) if invert else rendered.pixels
+                pixels = pixels if finish is None else finish(pixels)
                 body = codec.encode(pixels, media_type, given.quality)
                 timing["queue"] += (begun - done) * 1000
                 timing["encode"] = (time.perf_counter() - begun) * 1000
                 return body
 
             body = await self._pictures.in_thread(encode, importance, session)
-        color = rendered.pixels.ndim == 3
+        color = rendered.pixels.ndim == 3 or finish is not None
+        broken = (*_broken(series), *(_broken(over) if over is not None else ()))
         waited = rendered.timing_ms.get("queue", 0.0)
         timing["queue"] += waited
         timing["load"] = (loaded - started) * 1000
@@ -226,16 +276,17 @@ class VolumeService:
             lossless=codec.is_lossless(media_type, color, given.quality)
             and not given.draft
             and rendered.reduced == (1, 1, 1)
-            and not _broken(series),
+            and not broken,
             complete=rendered.complete,
             sampling=_sampling(given, rendered),
             timing_ms=timing,
             kind="volume" if isinstance(view, VolumeView) else "plane",
+            pixel_mm=view.height_mm / view.height,
             importance=importance,
             quality=given.quality or codec.JPEG_QUALITY,
-            warnings=(*_broken(series), *_reduced(rendered)),
+            warnings=(*broken, *_reduced(rendered)),
             # Where all voxels may fit another time, the same request may get another picture.
-            lasting=source.reduced == (1, 1, 1),
+            lasting=source.reduced == (1, 1, 1) and (over is None or rendered.reduced == (1, 1, 1)),
         )
 
     def _size(self, given: Parameters) -> tuple[int, int]:
@@ -296,6 +347,23 @@ def _broken(series: OpenSeries) -> tuple[str, ...]:
     if not count:
         return ()
     return (f"{count} of {series.total} slices cannot be decoded and are empty in this volume.",)
+
+
+def _interactive(given: Parameters) -> bool:
+    """A viewer names its view or asks for a draft, and asks again when told that slices were missing.
+    Everybody else gets the whole volume at once: half of it would be a wrong picture to them."""
+    return (bool(given.view) or given.draft) and given.refine == 1
+
+
+def _joint(below: Rendered, above: Rendered) -> Rendered:
+    """What is true of a picture made of two."""
+    waited = below.timing_ms.get("queue", 0.0) + above.timing_ms.get("queue", 0.0)
+    return msgspec.structs.replace(
+        below,
+        complete=below.complete and above.complete,
+        reduced=above.reduced if below.reduced == (1, 1, 1) else below.reduced,
+        timing_ms=below.timing_ms | {"queue": waited},
+    )
 
 
 def _of_all(rendered: Rendered, source: VolumeSource) -> Rendered:

@@ -145,6 +145,8 @@ def picture_response(
     }
     if picture.sampling is not None:
         headers["Sivr-Sampling"] = picture.sampling
+    if picture.pixel_mm is not None:
+        headers["Sivr-Pixel-Mm"] = f"{picture.pixel_mm:.6g}"
     if keeps:
         headers["ETag"] = f'"{tag}"'
     headers["Server-Timing"] = server_timing(picture)

@@ -151,12 +151,17 @@ async def _answer(request: web.Request, series: OpenSeries, resource: VolumeReso
         media_type(request, given, (METADATA_TYPE, "application/json"))
         body = msgspec.json.encode([volumetric_metadata(view)])
         return web.Response(body=body, content_type=METADATA_TYPE)
-    color = resource == "rendered3d" and given.renderingmethod in (None, "volume_rendered")
+    over = await volumes.overlay_of(series, given)
+    by_rays = resource == "rendered3d" and given.renderingmethod in (None, "volume_rendered")
+    color = by_rays or over is not None
     chosen, given = format_of(request, given, "color" if color else "grey")
-    tag = volumes.volume_tag(series, resource, given, chosen)
+    tag = volumes.volume_tag(series, resource, given, chosen, over)
     known = not_modified(request, tag)
     if known is not None:
         return known
-    make = volumes.volume if resource == "rendered3d" else volumes.plane
-    picture = await make(series, given, chosen, session=session_of(request))
+    session = session_of(request)
+    if resource == "rendered3d":
+        picture = await volumes.volume(series, given, chosen, session=session)
+    else:
+        picture = await volumes.plane(series, given, chosen, session=session, over=over)
     return picture_response(picture, tag, given)

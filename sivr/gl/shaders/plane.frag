@@ -1,5 +1,5 @@
 #version 330 core
-// A plane through a volume, or the maximum, minimum or mean of a slab around it.
+// A plane through a volume, or the maximum, minimum or mean of a slab around it; flat, or along a curve.
 #include "ray.glsl"
 #include "window.glsl"
 
@@ -8,16 +8,32 @@ uniform float u_padding;      // texels up to this are not image
 uniform int u_samples;        // across the slab
 uniform float u_first;        // mm from the plane to the first
 uniform float u_step;         // mm between them
+#ifdef CURVED
+uniform sampler2D u_columns;  // of each column: its first row, one pixel down, one mm away; a is 0 beyond its ends
+#endif
 
 out vec4 color;
 
 void main() {
+#ifdef CURVED
+    int column = int(gl_FragCoord.x);
+    vec4 top = texelFetch(u_columns, ivec2(column, 0), 0);
+    vec3 down = texelFetch(u_columns, ivec2(column, 1), 0).xyz;
+    vec3 away = texelFetch(u_columns, ivec2(column, 2), 0).xyz;
+    vec3 origin = top.xyz + (gl_FragCoord.y - 0.5) * down;
+    if (top.a == 0.0) {
+        color = vec4(0.0, 0.0, 0.0, 1.0);
+        return;
+    }
+#else
     vec3 origin = ray_origin();
+    vec3 away = u_direction;
+#endif
     float best = 0.0;
     float count = 0.0;
     for (int n = 0; n < u_samples; ++n) {
         float distance = u_first + float(n) * u_step;
-        vec3 at = origin + distance * u_direction;
+        vec3 at = origin + distance * away;
         // A hair outside is still inside: pixel-aligned planes lie exactly on the border.
         if (any(lessThan(at, vec3(-1e-3))) || any(greaterThan(at, u_size + 1e-3))) continue;
         at = clamp(at, vec3(0.5), u_size - 0.5);

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from aiohttp import web
 
 from sivr import codec
-from sivr.api import contents, node_sessions, presets, statistics
+from sivr.api import contents, node_sessions, points, presets, statistics
 from sivr.api.app import build_app
 from sivr.api.dicomweb import answers, film_strips, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
@@ -135,6 +135,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
             [
                 *node_sessions.routes,
                 *contents.routes,
+                *points.routes,
                 *presets.routes,
                 *statistics.routes,
                 *frames.routes,
