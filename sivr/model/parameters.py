@@ -129,7 +129,6 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Side of the square that each frame is fitted into, pixels."""
     columns: int = 8
     """Tiles in a row."""
-
     curve: tuple[Vector, ...] = ()
     """Points that the plane is bent along, LPS mm; empty for a flat one."""
     curveform: CurveForm | None = None
