@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from sivr.api import contents, node_sessions, points, presets, queue, statistics, uploads
+from sivr.api import (
+    auto_windows,
+    contents,
+    node_sessions,
+    points,
+    presets,
+    queue,
+    statistics,
+    tags,
+    uploads,
+)
 from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.dicomweb import answers, film_strips, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
@@ -28,6 +38,8 @@ routes = node_sessions.routes.join(
     film_strips.routes,
     volumes.routes,
     statistics.routes,
+    auto_windows.routes,
+    tags.routes,
 )
 
 

@@ -16,7 +16,7 @@ from sivr.dicom import elements, luts
 from sivr.dicom.codecs import decompress
 from sivr.dicom.facts import FRAME_DISPLAY_SHUTTER, OVERLAY_GROUPS, SHUTTER_SHAPE, is_supplemented
 from sivr.dicom.presentation import lut_values
-from sivr.dicom.read import parse
+from sivr.dicom.read import damage_told, parse
 from sivr.dicom.stream import Stream
 from sivr.errors import Invalid
 from sivr.model.graphics import Graphics, OverlayPlane, Shutter
@@ -41,20 +41,17 @@ _TAGS = [
 
 def read_graphics(source: BinaryIO | Path | bytes) -> Graphics:
     """What is drawn over the frames of a file; raises Invalid when it cannot be read."""
-    with Stream(source) as stream:
-        try:
-            parsed = parse(stream, _TAGS)
-            data, little_endian = parsed.data, parsed.syntax.little_endian
-            found = (_overlay(data, group, little_endian) for group in OVERLAY_GROUPS)
-            shared, shutters = _frame_shutters(data)
-            return Graphics(
-                overlays=tuple(plane for plane in found if plane is not None),
-                shutter=shared or _shutter(data),
-                shutters=shutters,
-                supplement=_supplement(data, little_endian),
-            )
-        except RecursionError as error:
-            raise Invalid("The file nests sequences too deep.") from error
+    with Stream(source) as stream, damage_told():
+        parsed = parse(stream, _TAGS)
+        data, little_endian = parsed.data, parsed.syntax.little_endian
+        found = (_overlay(data, group, little_endian) for group in OVERLAY_GROUPS)
+        shared, shutters = _frame_shutters(data)
+        return Graphics(
+            overlays=tuple(plane for plane in found if plane is not None),
+            shutter=shared or _shutter(data),
+            shutters=shutters,
+            supplement=_supplement(data, little_endian),
+        )
 
 
 def _overlay(data: Dataset, group: int, little_endian: bool) -> OverlayPlane | None:

@@ -6,7 +6,8 @@ No patient's name, id or birth date is read: those are kept in the patient recor
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -108,24 +109,31 @@ def read_header(source: BinaryIO | Path | bytes) -> InstanceHeader:
     Raises Invalid with one sentence when it is no DICOM file, is cut off, or lacks what PS3.3 C.12.1 makes
     mandatory. What can be stored but not shown says why in ``not_renderable``.
     """
-    with Stream(source) as stream:
-        try:
-            return _header(parse(stream))
-        except RecursionError as error:
+    with Stream(source) as stream, damage_told():
+        return _header(parse(stream))
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """What a damaged file makes pydicom raise, as Invalid with one sentence."""
+    try:
+        yield
+    except RecursionError as error:
+        raise Invalid("The file nests sequences too deep.") from error
+    except MemoryError as error:
+        raise Invalid("The file asks for more memory than there is.") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        if isinstance(error.__context__, RecursionError):
             raise Invalid("The file nests sequences too deep.") from error
-        except MemoryError as error:
-            raise Invalid("The file asks for more memory than there is.") from error
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            if isinstance(error.__context__, RecursionError):
-                raise Invalid("The file nests sequences too deep.") from error
-            # pydicom's word for a sequence that ends too early.
-            raise Invalid("The file is cut off inside a sequence.") from error
+        # pydicom's word for a sequence that ends too early.
+        raise Invalid("The file is cut off inside a sequence.") from error
 
 
 def parse(stream: Stream, tags: list[int] | None = None) -> Parsed:
-    """Read the data set up to the pixel data element: these ``tags`` of it, else those of a header."""
+    """Read the data set up to the pixel data element: these ``tags`` of it (an empty list means all), else
+    those of a header."""
     if stream.size == 0:
         raise Invalid("The file is empty.")
     notes: list[str] = []
@@ -156,7 +164,9 @@ def parse(stream: Stream, tags: list[int] | None = None) -> Parsed:
         found.append(PixelElement(_PIXELS[tag], vr or "", stream.tell(), length))
         return True
 
-    data = _read(stream, syntax.implicit, syntax.little_endian, at_pixels, tags or _TAGS)
+    data = _read(
+        stream, syntax.implicit, syntax.little_endian, at_pixels, _TAGS if tags is None else tags or None
+    )
     pixels = found[0] if found else None
     if inflated is not None:
         inflated.finish(_pixel_bytes(data))

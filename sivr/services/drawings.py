@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from sivr.dicom.graphics import hidden_bits, overlay_mask, shutter_mask, with_supplement
+from sivr.dicom.graphics import hidden_bits, overlay_mask, read_graphics, shutter_mask, with_supplement
 from sivr.errors import SivrError
 from sivr.model.graphics import Graphics
 from sivr.model.parameters import Parameters
@@ -48,7 +48,7 @@ class Drawings:
         if found is not None:
             return found
         try:
-            found = self._reader.graphics(stored)
+            found = self._reader.whole(stored, read_graphics)
         except (SivrError, OSError) as error:
             log.warning("graphics cannot be read", extra={"reason": str(error)})
             return None

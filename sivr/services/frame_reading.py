@@ -7,11 +7,10 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from sivr.dicom.graphics import read_graphics
 from sivr.dicom.pixels import (
     decode_frame,
     decode_frames,
@@ -22,7 +21,6 @@ from sivr.dicom.pixels import (
 )
 from sivr.dicom.volume import blend, frame_voxels, slice_sources
 from sivr.errors import Exhausted, Gone, Invalid, SivrError
-from sivr.model.graphics import Graphics
 from sivr.model.studies import FrameAddress, InstanceHeader, VoxelScale
 from sivr.services.open_series import Array, OpenSeries
 from sivr.services.pixel_memory import PixelMemory
@@ -31,6 +29,7 @@ from sivr.store.blobs import Blobs
 from sivr.store.index import StoredInstance
 
 log = logging.getLogger("sivr.loading")
+T = TypeVar("T")
 
 Found = dict[int, Array | str]
 """Decoded values, or the sentence why there are none, by place in reading order."""
@@ -76,10 +75,10 @@ class FrameReader:
         """One frame (from 0) that can be read alone."""
         return guarded(lambda: self._read_one(stored, number))
 
-    def graphics(self, stored: StoredInstance) -> Graphics:
-        """What is drawn over the frames of an object; unlike the others raises what goes wrong."""
+    def whole(self, stored: StoredInstance, read: Callable[[BinaryIO], T]) -> T:
+        """What ``read`` makes of the whole object; unlike the others raises what goes wrong."""
         with self._blobs.open(stored.sha256) as file:
-            return read_graphics(file)
+            return read(file)
 
     def encoded(self, stored: StoredInstance, number: int) -> bytes:
         """The encoded bytes of a frame (from 0) that can be read alone, else none; raises what goes wrong."""

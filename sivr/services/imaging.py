@@ -18,6 +18,7 @@ from sivr import codec
 from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up_frames
+from sivr.services.auto_windows import AutoWindows
 from sivr.services.contents import Contents
 from sivr.services.film_strips import FilmStrips
 from sivr.services.loading import SeriesLoader
@@ -26,6 +27,7 @@ from sivr.services.pictures import PictureService
 from sivr.services.preparing import Preparer, Source
 from sivr.services.slice_processes import SliceProcesses
 from sivr.services.statistics import StatisticsService
+from sivr.services.tags import TagService
 from sivr.services.threads import background
 from sivr.services.values import ValueService
 from sivr.services.volumes import VolumeService
@@ -62,6 +64,8 @@ class Imaging(msgspec.Struct, frozen=True):
     values: ValueService
     contents: Contents
     statistics: StatisticsService
+    auto_windows: AutoWindows
+    tags: TagService
     warm: asyncio.Task[None]
     preparer: Preparer | None
     """To be told which studies came in; None where nothing is kept between runs."""
@@ -171,6 +175,8 @@ async def open_imaging(
             ValueService(loader),
             Contents(source, loader),
             StatisticsService(loader, pictures),
+            AutoWindows(loader, pictures),
+            TagService(loader, pictures),
             warm,
             preparer,
         )

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from aiohttp import web
 
 from sivr import codec
-from sivr.api import contents, node_sessions, points, presets, statistics
+from sivr.api import (
+    auto_windows,
+    contents,
+    node_sessions,
+    points,
+    presets,
+    statistics,
+    tags,
+)
 from sivr.api.app import build_app
 from sivr.api.dicomweb import answers, film_strips, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
@@ -138,6 +146,8 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
                 *points.routes,
                 *presets.routes,
                 *statistics.routes,
+                *auto_windows.routes,
+                *tags.routes,
                 *frames.routes,
                 *film_strips.routes,
                 *volumes.routes,
