@@ -27,6 +27,9 @@ FULL_STEP = 0.75
 """Ray step of a finished picture, in voxels of the finest axis; drafts take one (51 dB and more)."""
 OPAQUE = 0.98
 """Opacity at which rays end."""
+NO_BAND = (1e30, -1e30)
+BAND_SLACK = 1e-6
+"""In parts of a texture's range: so far beside the ends of a band a value still counts as inside."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
 FUNCTIONS = {"linear": 0, "linear-exact": 1, "sigmoid": 2}
@@ -107,9 +110,14 @@ class Raycaster:
             rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, affine)
             samples = camera.slab_samples(view.viewpoint, rays, affine, size, view.slab_mm)
         if not volume.slices_ready:
-            return _black(view.width, view.height, False)
+            return _black(view.width, view.height, view.marked)
         _, defines = self._projection(volume, view.method)
-        program = self._program("plane.frag", defines if columns is None else (*defines, "CURVED"))
+        defines = (
+            *defines,
+            *(() if columns is None else ("CURVED",)),
+            *(("MARKED",) if view.marked else ()),
+        )
+        program = self._program("plane.frag", defines)
         textures: dict[str, tuple[int, Any, int]] = {"volume": (0, GL.GL_TEXTURE_3D, volume.handle)}
         if rays is not None:
             self._set_rays(program, rays, volume.shape, (1.0, 1.0))
@@ -119,8 +127,13 @@ class Raycaster:
             textures["columns"] = (1, GL.GL_TEXTURE_2D, self._columns)
         self._set_values(program, volume, view.window, view.invert)
         program.set(samples=samples.count, first=samples.first_mm, step=samples.step_mm)
+        if view.marked:
+            # Values come back from the texture as single floats, a little beside what they were.
+            slack = abs(volume.value_scale[0]) * BAND_SLACK
+            low, high = view.band or NO_BAND
+            program.set(band=(low - slack, high + slack))
         self._bind(program, **textures)
-        return self._easel.picture(view.width, view.height, False, check)
+        return self._easel.picture(view.width, view.height, view.marked, check)
 
     def _use_composite(
         self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]

@@ -39,6 +39,8 @@ _Floats = npt.NDArray[np.float32]
 FULL_STEP = 1.0
 """Ray step of a finished picture, in voxels of the finest axis; drafts take two."""
 DRAFT_STEP = 2.0
+BAND_SLACK = 0.01
+"""In voxel values, how far beside the ends of a band a value may lie and still count as inside."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
 BAND = 16
@@ -225,7 +227,8 @@ class SoftwareCaster:
             samples = camera.slab_samples(view.viewpoint, flat, volume.lps_from_texel, size, view.slab_mm)
             rays = np.stack([flat.origin, flat.right, flat.down, flat.direction])
         if not volume.slices_ready:
-            return np.zeros((view.height, view.width), np.uint8)
+            size_of = (view.height, view.width, 3) if view.marked else (view.height, view.width)
+            return np.zeros(size_of, np.uint8)
         parameters = _parameters(rays, size, samples.first_mm, samples.step_mm)
         best = _best(volume, view.method)
         voxels = volume.voxels()
@@ -234,7 +237,9 @@ class SoftwareCaster:
             slab.slab(voxels, best, parameters, samples.count, out, top, end, columns)
 
         self._draw(out, check, draw)
-        return _shown(out[: view.height, : view.width], volume, view.window, view.invert)
+        values = out[: view.height, : view.width]
+        levels = _shown(values, volume, view.window, view.invert)
+        return _marked(levels, values, volume, view.band) if view.marked else levels
 
     def _composite(
         self, volume: SoftwareVolume, view: VolumeView, width: int, height: int, check: Check | None
@@ -445,6 +450,21 @@ def _shown(values: _Floats, volume: SoftwareVolume, window: Window, invert: bool
     if invert:
         grey = 1 - grey
     return np.where(there, grey * np.float32(255) + np.float32(0.5), 0).astype(np.uint8)
+
+
+def _marked(
+    levels: Pixels, values: _Floats, volume: SoftwareVolume, band: tuple[float, float] | None
+) -> Pixels:
+    """Grey levels, which values lie in the band, and where there are none: (h, w, 3)."""
+    marked = np.zeros((*levels.shape, 3), np.uint8)
+    marked[..., 0] = levels
+    if band is not None:
+        value = values * np.float32(volume.source.slope) + np.float32(volume.source.intercept)
+        slack = abs(volume.source.slope) * BAND_SLACK
+        with np.errstate(invalid="ignore"):
+            marked[..., 1] = 255 * ((value >= band[0] - slack) & (value <= band[1] + slack))
+    marked[..., 2] = 255 * np.isnan(values)
+    return marked
 
 
 def _refuse_size(width: int, height: int) -> None:

@@ -7,7 +7,7 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
   center in mm (right, up), ``invert=yes`` black for white;
 - ``draft=yes`` lower quality and a volume that is still loading are welcome when that is quicker;
 - ``refine`` rays per pixel, 1 to 16: with more than one, steps are shorter too and the picture is converged;
-- ``palette`` one of the well-known color palettes of PS3.6 Annex B, or ``grey``, for grey frames;
+- ``palette`` one of the well-known color palettes of PS3.6 Annex B, or ``grey``, for grey frames and planes;
 - ``threshold=low,high[,rrggbb]`` modality values that are highlighted, half transparent;
 - ``interpolation`` how enlarged frames are made: ``nearest linear cubic lanczos``;
 - ``overlay=no``, ``shutter=no`` a frame without the overlays or the display shutter of its object;
@@ -392,8 +392,8 @@ RULES: dict[str, Rule] = {
     "refine": Rule(_refine, frozenset({"rendered3d"})),
     "view": Rule(_matches("view", _VIEW_KEY), _PICTURES),
     "invert": Rule(_yes, _PICTURES | _STRIPS),
-    "palette": Rule(_palette, _FRAMES | _STRIPS),
-    "threshold": Rule(_threshold, _FRAMES | _STRIPS),
+    "palette": Rule(_palette, _FRAMES | _STRIPS | _MPR),
+    "threshold": Rule(_threshold, _FRAMES | _STRIPS | _MPR),
     "interpolation": Rule(_one_of("interpolation", get_args(Interpolation)), _FRAMES),
     "overlay": Rule(_yes, _FRAMES | _STRIPS),
     "shutter": Rule(_yes, _FRAMES | _STRIPS),

@@ -122,6 +122,10 @@ class PlaneView(msgspec.Struct, frozen=True):
     slab_mm: float = 0.0
     method: Method = "average_ip"
     invert: bool = False
+    marked: bool = False
+    """The picture is (h, w, 3): grey levels, 255 where the value lies in the band, 255 where is no image."""
+    band: tuple[float, float] | None = None
+    """Modality values, ends included."""
     curve: Curve | None = None
     """The plane follows this instead of lying where the viewpoint looks."""
 

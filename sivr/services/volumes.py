@@ -33,10 +33,10 @@ from sivr.model.rendering import (
 from sivr.model.studies import VolumeGrid
 from sivr.services.contents import default_window_of, first_renderable, volume_box
 from sivr.services.curves import curve_of, length_of
-from sivr.services.fusion import fused, overlay_of
 from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import PictureService, check_size, tag
+from sivr.services.plane_colors import colored, fused, overlay_of
 from sivr.services.refining import joined, stripes
 
 DEFAULT_SIDE = 512
@@ -170,6 +170,8 @@ class VolumeService:
             slab_mm=given.mprslab or 0.0,
             method=given.renderingmethod or "average_ip",
             invert=given.invert != _inverted(series),
+            marked=bool(given.coloring),
+            band=None if given.threshold is None else (given.threshold.low, given.threshold.high),
             curve=curve,
         )
 
@@ -206,10 +208,13 @@ class VolumeService:
         async def render(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
             return await self._farm.plane(source, view, view_key=key, importance=importance, user=session)
 
+        def color(pixels: Pixels) -> Pixels:
+            return colored(pixels, given.coloring)
+
         if over is None:
-            return await self._picture(series, given, media_type, session, render, False, view)
+            return await self._picture(series, given, media_type, session, render, False, view, color)
         window = given.overlay_window or await self._window(over)
-        above = msgspec.structs.replace(view, window=window, invert=False)
+        above = msgspec.structs.replace(view, window=window, invert=False, marked=False, band=None)
         colors: list[Rendered] = []
 
         async def render_both(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
@@ -222,10 +227,10 @@ class VolumeService:
                 colors.append(_of_all(drawn, other))
             return _joint(below, colors[0])
 
-        def color(below: Pixels) -> Pixels:
-            return fused(below, colors[0].pixels, given.overlay_palette, given.overlay_opacity)
+        def mixed(pixels: Pixels) -> Pixels:
+            return fused(color(pixels), colors[0].pixels, given.overlay_palette, given.overlay_opacity)
 
-        return await self._picture(series, given, media_type, session, render_both, False, view, color, over)
+        return await self._picture(series, given, media_type, session, render_both, False, view, mixed, over)
 
     async def _picture(
         self,
@@ -260,7 +265,7 @@ class VolumeService:
                 return body
 
             body = await self._pictures.in_thread(encode, importance, session)
-        color = rendered.pixels.ndim == 3 or finish is not None
+        color = rendered.pixels.ndim == 3 or over is not None or bool(given.coloring)
         broken = (*_broken(series), *(_broken(over) if over is not None else ()))
         waited = rendered.timing_ms.get("queue", 0.0)
         timing["queue"] += waited

@@ -455,3 +455,24 @@ def test_a_picture_is_abandoned_between_bands(bench: Any, draw: Any) -> None:
     with pytest.raises(Canceled):
         draw(bench(noise((5, 5, 5))), view, check)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("thick", [0.0, 3.0])
+def test_a_band_of_values_is_marked(bench: Any, draw: Any, thick: float) -> None:
+    voxels = noise((9, 20, 30))
+    looking = Viewpoint((14.5, 9.5, -100.0), (14.5, 9.5, 4.0), (0, -1, 0))
+    shown = voxels[4] if not thick else voxels[3:6].max(axis=0)
+    low, high = float(np.quantile(shown, 0.4)), float(shown[3, 7])
+    low, high = min(low, high), max(low, high)
+    made = bench(voxels, slope=2.0, intercept=-100.0)
+    band = (low * 2 - 100, high * 2 - 100)
+    got = draw(made, plane(looking, 30, 20, slab_mm=thick, method="maximum_ip", marked=True, band=band))
+    plain = draw(made, plane(looking, 30, 20, slab_mm=thick, method="maximum_ip"))
+    assert got.shape == (20, 30, 3) and np.array_equal(got[..., 0], plain)
+    inside = (shown >= low) & (shown <= high)
+    assert 0 < inside.sum() < inside.size
+    assert np.array_equal(got[..., 1] > 0, inside), "both ends included"
+    assert not got[..., 2].any()
+    larger = draw(made, plane(looking, 40, 20, marked=True))
+    assert (larger[:, :5, 2] == 255).all() and (larger[:, 35:, 2] == 255).all(), "no image beside the volume"
+    assert not larger[:, 5:35, 2].any() and not larger[..., 1].any()

@@ -153,7 +153,7 @@ async def _answer(request: web.Request, series: OpenSeries, resource: VolumeReso
         return web.Response(body=body, content_type=METADATA_TYPE)
     over = await volumes.overlay_of(series, given)
     by_rays = resource == "rendered3d" and given.renderingmethod in (None, "volume_rendered")
-    color = by_rays or over is not None
+    color = by_rays or over is not None or bool(given.coloring)
     chosen, given = format_of(request, given, "color" if color else "grey")
     tag = volumes.volume_tag(series, resource, given, chosen, over)
     known = not_modified(request, tag)

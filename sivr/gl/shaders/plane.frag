@@ -8,6 +8,12 @@ uniform float u_padding;      // texels up to this are not image
 uniform int u_samples;        // across the slab
 uniform float u_first;        // mm from the plane to the first
 uniform float u_step;         // mm between them
+#ifdef MARKED
+uniform vec2 u_band;          // modality values that are marked in the second channel; what is no image in the third
+#define NOTHING vec4(0.0, 0.0, 1.0, 1.0)
+#else
+#define NOTHING vec4(0.0, 0.0, 0.0, 1.0)
+#endif
 #ifdef CURVED
 uniform sampler2D u_columns;  // of each column: its first row, one pixel down, one mm away; a is 0 beyond its ends
 #endif
@@ -22,7 +28,7 @@ void main() {
     vec3 away = texelFetch(u_columns, ivec2(column, 2), 0).xyz;
     vec3 origin = top.xyz + (gl_FragCoord.y - 0.5) * down;
     if (top.a == 0.0) {
-        color = vec4(0.0, 0.0, 0.0, 1.0);
+        color = NOTHING;
         return;
     }
 #else
@@ -51,11 +57,15 @@ void main() {
         count += 1.0;
     }
     if (count == 0.0) {
-        color = vec4(0.0, 0.0, 0.0, 1.0);
+        color = NOTHING;
         return;
     }
 #if !defined(MAXIMUM) && !defined(MINIMUM)
     best /= count;
 #endif
-    color = vec4(vec3(windowed(best * u_value_scale.x + u_value_scale.y)), 1.0);
+    float value = best * u_value_scale.x + u_value_scale.y;
+    color = vec4(vec3(windowed(value)), 1.0);
+#ifdef MARKED
+    color.gb = vec2(value >= u_band.x && value <= u_band.y ? 1.0 : 0.0, 0.0);
+#endif
 }

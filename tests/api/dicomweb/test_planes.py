@@ -15,7 +15,7 @@ from sivr.dicom.phantom import phantom_affine, phantom_values, write_phantom
 from sivr.gl.curves import path_of
 from sivr.model.palettes import palette_entries
 from sivr.model.rendering import Curve
-from tests.api.dicomweb.node import Node, Viewer, series_path
+from tests.api.dicomweb.node import Node, Viewer, instance_path, series_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHAPE = (48, 64, 64)
@@ -257,3 +257,23 @@ async def test_real_pet_values_are_those_of_the_file(node: Node, shared_data: Pa
     one = (await ana.get(f"{series_path(stored[0])}/values?points={text}")).json["items"][0]["points"][0]
     want = float(data.pixel_array.max()) * float(data.RescaleSlope) + float(data.RescaleIntercept)
     assert one["nearest"] == pytest.approx(want, rel=2e-3)
+
+
+async def test_a_plane_is_colored_as_its_slice_is(node: Node, tmp_path: Path) -> None:
+    stored = await node.phantom(tmp_path / "in", "head", SHAPE)
+    ana, series = node.viewer("ana", stored[0].header.study_uid), series_path(stored[0])
+    k = 20
+    x, y, z = (float(one) for one in (phantom_affine("head", SHAPE) @ [31.5, 31.5, k, 1])[:3])
+    lies = f"viewpointposition={x},{y},{z - 100}&viewpointlookat={x},{y},{z}&viewpointup=0,-1,0"
+    size = f"viewport=64,64&fov={64 * phantom_affine('head', SHAPE)[1, 1]}"
+    frame = instance_path(stored[k]) + "/frames/1/rendered"
+    for color in ("palette=pet", "threshold=20,60", "palette=hot-iron&threshold=30,1000,00ff00&invert=yes"):
+        query = f"accept=image/png&window=40,100,linear&{color}"
+        flat = (await ana.get(f"{frame}?{query}")).pixels
+        got = (await ana.get(f"{series}/renderedmpr?{lies}&{size}&{query}")).pixels
+        assert got.shape == (64, 64, 3) and len(np.unique(got.reshape(-1, 3), axis=0)) > 20
+        # One grey level beside it is up to a few levels of a color.
+        assert np.mean(np.abs(got.astype(int) - flat).max(axis=-1) > 6) < 0.01, color
+    wide = f"viewport=64,64&fov={200 * phantom_affine('head', SHAPE)[1, 1]}&palette=spring&accept=image/png"
+    outside = (await ana.get(f"{series}/renderedmpr?{lies}&{wide}")).pixels
+    assert not outside[:8].any() and outside[32, 32].any(), "beside the volume all palettes are black"
