@@ -22,6 +22,13 @@ from sivr.services.loading import SeriesLoader
 from sivr.services.open_series import OpenSeries, Progress
 
 
+class PlaneOrientation(msgspec.Struct, frozen=True):
+    """Direction cosines of increasing column and row index, LPS (PS3.3 C.7.6.2.1.1)."""
+
+    row: Vector
+    col: Vector
+
+
 class FrameContents(msgspec.Struct, frozen=True):
     """One frame in reading order."""
 
@@ -31,6 +38,10 @@ class FrameContents(msgspec.Struct, frozen=True):
     rows: int
     position_mm: float | None
     """Along the normal of the first frame; None where the object has no place in the patient."""
+    origin: Vector | None = None
+    """Center of the first pixel, LPS mm (PS3.3 C.7.6.2.1.1)."""
+    orientation: PlaneOrientation | None = None
+    """Only where it differs from the series' own."""
     phase: tuple[str, ...] = ()
     instance_number: int | None = None
     scale: int = 0
@@ -54,13 +65,6 @@ class FrameScale(msgspec.Struct, frozen=True):
     suv_bw: float | None = None
     """Of PET: modality value times this is SUV by body weight, g/ml."""
     why_no_suv: str = ""
-
-
-class PlaneOrientation(msgspec.Struct, frozen=True):
-    """Direction cosines of increasing column and row index, LPS (PS3.3 C.7.6.2.1.1)."""
-
-    row: Vector
-    col: Vector
 
 
 class VolumeContents(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ class SeriesContents(msgspec.Struct, frozen=True, kw_only=True):
     inverted: bool
     """True for MONOCHROME1: the file asks for white where values are low."""
     orientation: PlaneOrientation | None
+    frame_of_reference_uid: str
+    """Series with the same one share their coordinates (PS3.3 C.7.4.1.1.1); empty where none is told."""
     volume: VolumeContents | None
     why_no_volume: str
     warnings: tuple[str, ...]
@@ -239,6 +245,7 @@ def describe(series: OpenSeries, progress: Progress, window: Window | None, comp
         color=color,
         inverted=display.invert,
         orientation=_orientation(frame.plane if frame is not None else None),
+        frame_of_reference_uid=header.frame_of_reference_uid,
         volume=None if series.stack.volume is None else _volume(series.stack.volume),
         why_no_volume=series.why_no_volume,
         warnings=_warnings(series),
@@ -267,6 +274,7 @@ def _frames(
 ) -> tuple[FrameContents, ...]:
     """Every frame; what they are measured with is collected in ``scales``, each once."""
     normal = _normal(reference)
+    usual = reference.orientation if reference is not None else None
     found = []
     for position, address in enumerate(series.stack.frames):
         stored, number = series.header_of(position)
@@ -282,6 +290,8 @@ def _frames(
                 columns=form.columns if form else 0,
                 rows=form.rows if form else 0,
                 position_mm=along,
+                origin=None if plane is None else _rounded(plane.position),
+                orientation=None if plane is None or plane.orientation == usual else _orientation(plane),
                 phase=stored.header.frames[number].phase,
                 instance_number=stored.header.instance_number,
                 scale=scales.setdefault(scale_of(stored.header, number), len(scales)),
@@ -314,6 +324,10 @@ def _origin(header: InstanceHeader, number: int) -> str:
     if header.calibration is not None and header.calibration.regions:
         return "ultrasound region"
     return spacing_at(header, number).origin
+
+
+def _rounded(position: Vector) -> Vector:
+    return (round(position[0], 4), round(position[1], 4), round(position[2], 4))
 
 
 def _normal(plane: FramePlane | None) -> Vector | None:

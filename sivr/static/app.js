@@ -7,15 +7,9 @@ import { changeMe } from "./net/toplevel.js";
 import { spoken, t } from "./model/language.js";
 import { pageAt, routes } from "./model/routes.js";
 import { openDialog } from "./components/dialog.js";
-import { trouble } from "./components/states.js";
+import { loading, trouble } from "./components/states.js";
 import "./components/shell.js";
 import "./pages/login.js";
-import "./pages/password.js";
-import "./pages/patients.js";
-import "./pages/patient.js";
-import "./pages/viewer.js";
-import "./pages/administration.js";
-import "./pages/profile.js";
 
 const shell = /** @type {import("./components/shell.js").Shell} */ (document.createElement("sivr-shell"));
 /** Where the user wanted to go before the log in. */
@@ -23,18 +17,48 @@ let wanted = "";
 /** @type {{close: () => void} | null} */
 let asking = null;
 
+/** Pages that come after the log in, so that a slow line has the log in soon. @type {Record<string, () => Promise<unknown>>} */
+const PAGES = {
+  "sivr-password-page": () => import("./pages/password.js"),
+  "sivr-patients-page": () => import("./pages/patients.js"),
+  "sivr-patient-page": () => import("./pages/patient.js"),
+  "sivr-viewer-page": () => import("./pages/viewer.js"),
+  "sivr-administration-page": () => import("./pages/administration.js"),
+  "sivr-profile-page": () => import("./pages/profile.js"),
+};
+
+/** Fetch what the other pages need, all at once and before it is asked for. */
+function prepare() {
+  for (const later of document.querySelectorAll("link[rel=later]")) /** @type {HTMLLinkElement} */ (later).rel = "modulepreload";
+}
+
 function home() {
   return session.user?.roles.includes("physician") ? routes.patients()
     : session.user?.roles.includes("administrator") ? routes.administration() : routes.profile();
 }
 
-/** @param {string} tag @param {Record<string, any>} [values] */
-function open(tag, values = {}) {
+/** Counts pages: one that comes late must not replace a later one. */
+let opened = 0;
+
+/** @param {string} tag @param {Record<string, any>} [values] @param {(page: HTMLElement) => void} [then] */
+async function open(tag, values = {}, then) {
+  const mine = (opened += 1);
+  if (PAGES[tag] && !customElements.get(tag)) {
+    prepare();
+    fill(shell.main, loading());
+    try {
+      await PAGES[tag]();
+    } catch {
+      if (mine === opened) fill(shell.main, trouble(t("page.missing"), () => location.reload()));
+      return;
+    }
+    if (mine !== opened) return;
+  }
   const page = document.createElement(tag);
   Object.assign(page, values);
+  then?.(page);
   fill(shell.main, page);
   window.scrollTo(0, 0);
-  return page;
 }
 
 function route() {
@@ -45,10 +69,10 @@ function route() {
     return;
   }
   if (session.mustChangePassword) {
-    open("sivr-password-page").addEventListener("done", () => {
+    open("sivr-password-page", {}, (page) => page.addEventListener("done", () => {
       shell.draw();
       route();
-    });
+    }));
     return;
   }
   const found = pageAt(location.hash);
@@ -105,6 +129,8 @@ async function begin() {
     const known = await session.start(config.toplevels);
     fill(document.body, shell);
     if (!known) route();
+    // Once the log in stands there, the line is free while somebody types.
+    setTimeout(prepare, 300);
   } catch (error) {
     fill(document.body, h("main", { class: "page center" }, trouble(asProblem(error).message, () => location.reload())));
   }

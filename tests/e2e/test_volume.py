@@ -194,7 +194,7 @@ def test_the_tools_stay_beside_the_findings(enter: Enter, read_patient: str) -> 
     user.page.click("#findings-button")
     for tab in ("2d", "mpr", "3d"):
         user.page.click(f"[data-tab='{tab}']")
-        panel = user.page.locator(".findings-panel").bounding_box()
+        panel = user.page.locator(".side-panel").bounding_box()
         menu = user.page.locator("[data-menu=format]").bounding_box()
         assert panel
         assert menu

@@ -6,6 +6,7 @@ import { View } from "../lib/view.js";
 import { number, t } from "../model/language.js";
 import { dragged, ownWindows, parameter } from "../model/windows.js";
 import { gestures } from "../tools/gestures.js";
+import { addHands, byHands, handOver } from "../tools/hands.js";
 import { viewKey } from "../tools/stack-reader.js";
 import { RenderedPane } from "./rendered-pane.js";
 
@@ -26,8 +27,12 @@ export class PlaneView extends RenderedPane {
   planes = null;
   zoom = 1;
   pan = { right: 0, up: 0 };
-  /** @type {Window | null} */
-  #grabbed = null;
+  /** The window when the drag began. @type {Window | null} */
+  grabbed = null;
+
+  get tool() {
+    return this.planes?.tool ?? "crosshair";
+  }
 
   get axes() {
     return STANDARD_VIEWS[PLANES[this.name]];
@@ -63,41 +68,24 @@ export class PlaneView extends RenderedPane {
     super.start();
     this.classList.add(COLORS[this.name]);
     this.setAttribute("aria-label", t(`plane.${this.name}`));
-    const planes = /** @type {Planes} */ (this.planes);
+    this.dataset.hand = this.tool;
     gestures(this, {
-      tool: () => planes.tool,
-      begin: (tool, at) => {
-        this.#grabbed = planes.windowNow;
-        if (tool === "crosshair") this.#point(at);
-      },
-      drag: (tool, move) => {
-        if (tool === "crosshair") this.#point(move);
-        else if (tool === "window" && this.#grabbed) planes.setWindow(dragged(this.#grabbed, move.x - move.fromX, move.y - move.fromY, this.series?.value_range ?? null));
-        else if (tool === "zoom") this.#zoom(Math.exp(-move.dy / 150));
-        else if (tool === "pan") this.#shift(move.dx, move.dy);
-        else if (tool === "scroll") this.step(move.dy / 4);
-      },
+      ...byHands(this, "planes", () => this.dispatchEvent(new CustomEvent("double", { bubbles: true }))),
       wheel: (steps) => this.step(-steps),
-      zoom: (factor) => this.#zoom(factor),
-      shift: (dx, dy) => this.#shift(dx, dy),
-      double: () => {
-        this.zoom = 1;
-        this.pan = { right: 0, up: 0 };
-        this.move();
-        this.written();
-      },
+      zoom: (factor) => this.zoomBy(factor),
+      shift: (dx, dy) => this.panBy(dx, dy),
     }, this.signal);
   }
 
   /** @param {number} factor */
-  #zoom(factor) {
+  zoomBy(factor) {
     this.zoom = clamp(this.zoom * factor, 0.3, 30);
     this.move();
     this.written();
   }
 
   /** @param {number} dx @param {number} dy */
-  #shift(dx, dy) {
+  panBy(dx, dy) {
     const mm = this.fov_mm / this.height;
     this.pan = { right: this.pan.right - dx * mm, up: this.pan.up + dy * mm };
     this.move();
@@ -121,16 +109,29 @@ export class PlaneView extends RenderedPane {
     planes.setPoint(plus(planes.point, times(this.axes.back, wanted - this.offset_mm)));
   }
 
-  /** @param {{x: number, y: number}} at the other planes go through here */
-  #point(at) {
-    const planes = /** @type {Planes} */ (this.planes);
+  /** @param {{x: number, y: number}} at CSS px within the view @returns {Vector} LPS mm on the plane */
+  fromScreen(at) {
     const mm = this.fov_mm / this.height;
     const right = (at.x - this.width / 2) * mm + this.pan.right;
     const up = (this.height / 2 - at.y) * mm + this.pan.up;
-    const point = plus(plus(plus(this.volume.center, times(this.axes.right, right)), times(this.axes.up, up)), times(this.axes.back, this.offset_mm));
+    return plus(plus(plus(this.volume.center, times(this.axes.right, right)), times(this.axes.up, up)), times(this.axes.back, this.offset_mm));
+  }
+
+  /** @param {Vector} point LPS mm; off the plane it is projected along the normal @returns {{x: number, y: number}} CSS px within the view */
+  toScreen(point) {
+    const from = minus(point, this.volume.center);
+    const px_per_mm = this.height / this.fov_mm;
+    return {
+      x: this.width / 2 + (dot(from, this.axes.right) - this.pan.right) * px_per_mm,
+      y: this.height / 2 - (dot(from, this.axes.up) - this.pan.up) * px_per_mm,
+    };
+  }
+
+  /** @param {{x: number, y: number}} at the other planes go through here */
+  pointAt(at) {
     const half = times(this.volume.extent_mm, 0.5);
-    const bounded = minus(point, this.volume.center).map((one, axis) => clamp(one, -half[axis], half[axis]));
-    planes.setPoint(plus(this.volume.center, /** @type {Vector} */ (bounded)));
+    const bounded = minus(this.fromScreen(at), this.volume.center).map((one, axis) => clamp(one, -half[axis], half[axis]));
+    /** @type {Planes} */ (this.planes).setPoint(plus(this.volume.center, /** @type {Vector} */ (bounded)));
   }
 
   /** @override */
@@ -168,10 +169,7 @@ export class PlaneView extends RenderedPane {
   /** Lines where the other two planes cut this one. */
   #cross() {
     const planes = /** @type {Planes} */ (this.planes);
-    const from = minus(planes.point, this.volume.center);
-    const px_per_mm = this.height / this.fov_mm;
-    const x = this.width / 2 + (dot(from, this.axes.right) - this.pan.right) * px_per_mm;
-    const y = this.height / 2 - (dot(from, this.axes.up) - this.pan.up) * px_per_mm;
+    const { x, y } = this.toScreen(planes.point);
     const other = (/** @type {Vector} */ normal) => Object.entries(PLANES).find(([, letter]) => Math.abs(dot(STANDARD_VIEWS[letter].back, normal)) > 0.9)?.[0] ?? "axial";
     const lines = [
       svg("line", { x1: x, x2: x, y1: 0, y2: this.height, class: COLORS[/** @type {keyof typeof COLORS} */ (other(this.axes.right))] }),
@@ -200,14 +198,36 @@ export class PlaneView extends RenderedPane {
 }
 customElements.define("sivr-plane-view", PlaneView);
 
+/** @param {PlaneView} view */
+const grab = (view) => {
+  view.grabbed = view.planes?.windowNow ?? null;
+};
+
+addHands("planes", {
+  crosshair: {
+    begin: (/** @type {PlaneView} */ view, at) => view.pointAt(at),
+    drag: (/** @type {PlaneView} */ view, move) => view.pointAt(move),
+  },
+  window: {
+    begin: grab,
+    drag: (/** @type {PlaneView} */ view, move) => {
+      if (view.grabbed) view.planes?.setWindow(dragged(view.grabbed, move.x - move.fromX, move.y - move.fromY, view.series?.value_range ?? null));
+    },
+  },
+  zoom: { drag: (/** @type {PlaneView} */ view, move) => view.zoomBy(Math.exp(-move.dy / 150)) },
+  pan: { drag: (/** @type {PlaneView} */ view, move) => view.panBy(move.dx, move.dy) },
+  scroll: { drag: (/** @type {PlaneView} */ view, move) => view.step(move.dy / 4) },
+});
+
 /** Axial, coronal and sagittal planes through one point. Fires "change". */
 export class Planes extends View {
+  kind = /** @type {const} */ ("planes");
   /** @type {import("../net/node.js").RenderNode | null} */
   node = null;
   study = "";
   /** @type {import("../model/types.js").SeriesContents | null} */
   series = null;
-  tool = "crosshair";
+  #tool = "crosshair";
   format = /** @type {import("../model/formats.js").Format} */ ("auto");
   /** @type {Window | null} */
   window = null;
@@ -235,15 +255,25 @@ export class Planes extends View {
     }));
   }
 
+  get tool() {
+    return this.#tool;
+  }
+
+  set tool(tool) {
+    for (const view of this.views) handOver(view, "planes", this.#tool, tool);
+    this.#tool = tool;
+  }
+
   /** @returns {Window | null} */
   get windowNow() {
     return this.window ?? (this.series ? ownWindows(this.series)[0] ?? null : null);
   }
 
-  /** @param {Vector} point */
+  /** The point all planes go through moved; fires "point". @param {Vector} point LPS mm */
   setPoint(point) {
     const before = this.point;
     this.point = point;
+    this.dispatchEvent(new Event("point"));
     for (const view of this.views) {
       // Only planes that moved along their own normal need another picture; rounding must not leave one waiting.
       if (view.waiting || Math.abs(dot(minus(point, before), view.axes.back)) > 1e-6) view.move();
@@ -268,6 +298,16 @@ export class Planes extends View {
     for (const view of this.views) {
       view.format = format;
       view.ask();
+    }
+  }
+
+  /** What a double click does where no cell is to be enlarged. */
+  home() {
+    for (const view of this.views) {
+      view.zoom = 1;
+      view.pan = { right: 0, up: 0 };
+      view.move();
+      view.written();
     }
   }
 

@@ -56,7 +56,7 @@ export class RenderedPane extends Pane {
   }
 
   /** Whether its pictures have colors, which formats weigh otherwise. @returns {"grey" | "color"} */
-  get kind() {
+  get colors() {
     return this.resource === "rendered3d" && !this.query().some((one) => /^renderingmethod=.*_ip$/.test(one)) ? "color" : "grey";
   }
 
@@ -153,11 +153,11 @@ export class RenderedPane extends Pane {
     let height = Math.max(32, Math.round(this.height * scale));
     const options = this.query();
     if (draft) {
-      const plan = motionPlan(width, height, this.kind);
+      const plan = motionPlan(width, height, this.colors);
       ({ width, height } = plan);
       options.push(`accept=${plan.type}`, `quality=${plan.quality}`, "draft=yes");
     } else {
-      options.push(...restFormat(this.format, this.kind));
+      options.push(...restFormat(this.format, this.colors));
       if (refine > 1) options.push(`refine=${refine}`);
     }
     options.push(`viewport=${width},${height}`);

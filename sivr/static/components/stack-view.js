@@ -8,6 +8,7 @@ import { number, t } from "../model/language.js";
 import { dragged, echo, ownWindows, same } from "../model/windows.js";
 import { StackReader } from "../tools/stack-reader.js";
 import { gestures } from "../tools/gestures.js";
+import { addHands, byHands, handOver } from "../tools/hands.js";
 import { Pane } from "./pane.js";
 
 /** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
@@ -18,8 +19,12 @@ const left = new Map();
 
 session.addEventListener("closed", () => left.clear());
 
-/** Fires "change" whenever the toolbar should look again. */
+/**
+ * Fires "change" whenever the toolbar should look again, "arranged" when frame and field lie otherwise to each other or
+ * another frame is shown: what is drawn over the picture is then drawn anew.
+ */
 export class StackView extends Pane {
+  kind = /** @type {const} */ ("stack");
   /** @type {import("../net/node.js").RenderNode | null} */
   node = null;
   study = "";
@@ -27,7 +32,7 @@ export class StackView extends Pane {
   series = null;
   /** @type {StackReader | null} */
   reader = null;
-  tool = "window";
+  #tool = "window";
   format = /** @type {import("../model/formats.js").Format} */ ("auto");
   zoom = 1;
   pan = { x: 0, y: 0 };
@@ -36,10 +41,20 @@ export class StackView extends Pane {
   playing = false;
   /** What to write into the corners. @type {{tl: string[], tr: string[]}} */
   texts = { tl: [], tr: [] };
-  /** @type {Window | null} */
-  #grabbed = null;
+  /** The window when the drag began. @type {Window | null} */
+  grabbed = null;
+  /** CSS px of a scrolling drag that are not yet a slice. */
+  scrolled = 0;
   #playTimer = 0;
-  #scrolled = 0;
+
+  get tool() {
+    return this.#tool;
+  }
+
+  set tool(tool) {
+    handOver(this, "stack", this.#tool, tool);
+    this.#tool = tool;
+  }
 
   start() {
     super.start();
@@ -98,27 +113,51 @@ export class StackView extends Pane {
     return Math.min(this.width / w, this.height / hgt) || 1;
   }
 
-  arrange = perFrame(() => {
-    if (!this.isConnected || !this.reader) return;
-    const { width, height } = this.#content();
+  /**
+   * CSS pixels from frame coordinates: column and row with the outer corner of the first pixel at 0, 0 and its center at
+   * 0.5, 0.5 (as SCOORD counts, PS3.3 C.18.6.1.1). A matrix [a, b, c, d, e, f] as SVG and CSS have it.
+   * @returns {[number, number, number, number, number, number]}
+   */
+  get screenFromFrame() {
+    const { columns, rows, height } = this.#content();
     const scale = this.#fit * this.zoom;
-    const sx = (width * scale) / this.canvas.width;
-    const sy = (height * scale) / this.canvas.height;
+    const tall = (height / rows) * scale;
     const angle = (this.turns * Math.PI) / 2;
     const [cos, sin] = [Math.round(Math.cos(angle)), Math.round(Math.sin(angle))];
     const mirror = this.mirrored ? -1 : 1;
-    // Mirror, turn, scale, about the picture's center; then to the middle of the field.
-    const a = cos * sx * mirror;
-    const b = sin * sx * mirror;
-    const c = -sin * sy;
-    const d = cos * sy;
-    const e = this.width / 2 + this.pan.x - (a * this.canvas.width + c * this.canvas.height) / 2;
-    const f = this.height / 2 + this.pan.y - (b * this.canvas.width + d * this.canvas.height) / 2;
-    this.place(a, b, c, d, e, f);
+    const [a, b, c, d] = [cos * scale * mirror, sin * scale * mirror, -sin * tall, cos * tall];
+    return [a, b, c, d, this.width / 2 + this.pan.x - (a * columns + c * rows) / 2, this.height / 2 + this.pan.y - (b * columns + d * rows) / 2];
+  }
+
+  /** @param {{x: number, y: number}} point column and row @returns {{x: number, y: number}} CSS px within the view */
+  toScreen(point) {
+    const [a, b, c, d, e, f] = this.screenFromFrame;
+    return { x: a * point.x + c * point.y + e, y: b * point.x + d * point.y + f };
+  }
+
+  /** @param {{x: number, y: number}} at CSS px within the view @returns {{x: number, y: number}} column and row */
+  fromScreen(at) {
+    const [a, b, c, d, e, f] = this.screenFromFrame;
+    const [x, y] = [at.x - e, at.y - f];
+    const determinant = a * d - b * c || 1;
+    return { x: (d * x - c * y) / determinant, y: (a * y - b * x) / determinant };
+  }
+
+  arrange = perFrame(() => {
+    if (!this.isConnected || !this.reader) return;
+    const { columns, rows } = this.#content();
+    const [a, b, c, d, e, f] = this.screenFromFrame;
+    const [kx, ky] = [columns / this.canvas.width, rows / this.canvas.height];
+    this.place(a * kx, b * kx, c * ky, d * ky, e, f);
+    const scale = this.#fit * this.zoom;
+    const angle = (this.turns * Math.PI) / 2;
+    const [cos, sin] = [Math.round(Math.cos(angle)), Math.round(Math.sin(angle))];
+    const mirror = this.mirrored ? -1 : 1;
     this.#edges(cos, sin, mirror);
     const spacing = this.series?.spacing_mm;
     this.scale(spacing ? spacing[1] / scale : null);
     this.#write();
+    this.dispatchEvent(new Event("arranged"));
   });
 
   /** @param {number} cos @param {number} sin @param {number} mirror */
@@ -145,7 +184,7 @@ export class StackView extends Pane {
   });
 
   /** The window that is asked for, in numbers. @returns {Window | null} */
-  get window() {
+  get windowNow() {
     return this.reader?.window ?? (this.series ? ownWindows(this.series)[0] ?? null : null);
   }
 
@@ -163,7 +202,7 @@ export class StackView extends Pane {
   /** The picture at hand, adjusted to the window that is wanted. */
   #follow() {
     const { reader } = this;
-    const wanted = this.window;
+    const wanted = this.windowNow;
     if (!reader?.shown || !wanted || this.series?.color) return this.echo(null);
     const had = reader.shown.window ?? (this.series ? ownWindows(this.series)[0] : null);
     if (!had) return this.echo(null);
@@ -180,7 +219,7 @@ export class StackView extends Pane {
     const shownQuality = reader.shown?.picture.quality ?? "";
     const waiting = !!reader.shown && (reader.shown.index !== reader.index || !same(reader.shown.window, reader.window) || reader.shown.inverted !== reader.inverted);
     const reduced = !!reader.shown && this.canvas.width < reader.frame.columns && shownQuality === "lossless";
-    const window = this.window;
+    const window = this.windowNow;
     this.corner("tl", this.texts.tl);
     this.corner("tr", [...this.texts.tr, ...this.warnings([...(series.warnings ?? []).slice(0, 1), ...(reader.shown?.picture.warnings ?? [])])]);
     this.corner("bl", [
@@ -197,45 +236,15 @@ export class StackView extends Pane {
 
   #gestures() {
     const reader = /** @type {StackReader} */ (this.reader);
+    this.dataset.hand = this.tool;
     gestures(this, {
-      tool: () => this.tool,
-      begin: (tool) => {
-        this.play(false);
-        this.#grabbed = this.window;
-        this.#scrolled = 0;
-        this.dataset.grabbed = tool;
-      },
-      drag: (tool, move) => {
-        if (tool === "window" && this.#grabbed && !this.series?.color) {
-          this.setWindow(dragged(this.#grabbed, move.x - move.fromX, move.y - move.fromY, this.series?.value_range ?? null));
-        } else if (tool === "pan") {
-          this.pan = { x: this.pan.x + move.dx, y: this.pan.y + move.dy };
-          this.arrange();
-        } else if (tool === "zoom") this.zoomBy(Math.exp(-move.dy / 150), { x: move.fromX, y: move.fromY });
-        else if (tool === "scroll") {
-          this.#scrolled += move.dy;
-          const step = clamp(this.height / Math.max(reader.count, 1), 4, 24);
-          const steps = Math.trunc(this.#scrolled / step);
-          if (steps) {
-            this.#scrolled -= steps * step;
-            this.go(reader.index + steps);
-          }
-        }
-      },
-      end: () => {
-        this.#grabbed = null;
-        delete this.dataset.grabbed;
-      },
+      ...byHands(this, "stack", () => this.dispatchEvent(new CustomEvent("double", { bubbles: true }))),
       wheel: (steps) => {
         this.play(false);
         this.go(reader.index + steps);
       },
       zoom: (factor, at) => this.zoomBy(factor, at),
-      shift: (dx, dy) => {
-        this.pan = { x: this.pan.x + dx, y: this.pan.y + dy };
-        this.arrange();
-      },
-      double: () => this.fit(),
+      shift: (dx, dy) => this.panBy(dx, dy),
     }, this.signal);
   }
 
@@ -245,6 +254,7 @@ export class StackView extends Pane {
     this.#follow();
     this.#write();
     this.dispatchEvent(new Event("change"));
+    this.dispatchEvent(new Event("arranged"));
   }
 
   /** @param {Window | null} window null for the file's */
@@ -282,6 +292,17 @@ export class StackView extends Pane {
     this.zoom = next;
     this.arrange();
     this.#sharpen();
+  }
+
+  /** @param {number} dx @param {number} dy CSS px */
+  panBy(dx, dy) {
+    this.pan = { x: this.pan.x + dx, y: this.pan.y + dy };
+    this.arrange();
+  }
+
+  /** What a double click does where no cell is to be enlarged. */
+  home() {
+    this.fit();
   }
 
   fit() {
@@ -337,3 +358,34 @@ export class StackView extends Pane {
   }
 }
 customElements.define("sivr-stack-view", StackView);
+
+/** @param {StackView} view */
+const grab = (view) => {
+  view.play(false);
+  view.grabbed = view.windowNow;
+  view.scrolled = 0;
+};
+
+addHands("stack", {
+  window: {
+    begin: grab,
+    drag: (/** @type {StackView} */ view, move) => {
+      if (!view.grabbed || view.series?.color) return;
+      view.setWindow(dragged(view.grabbed, move.x - move.fromX, move.y - move.fromY, view.series?.value_range ?? null));
+    },
+  },
+  pan: { begin: grab, drag: (/** @type {StackView} */ view, move) => view.panBy(move.dx, move.dy) },
+  zoom: { begin: grab, drag: (/** @type {StackView} */ view, move) => view.zoomBy(Math.exp(-move.dy / 150), { x: move.fromX, y: move.fromY }) },
+  scroll: {
+    begin: grab,
+    drag: (/** @type {StackView} */ view, move) => {
+      const reader = /** @type {StackReader} */ (view.reader);
+      view.scrolled += move.dy;
+      const step = clamp(view.height / Math.max(reader.count, 1), 4, 24);
+      const steps = Math.trunc(view.scrolled / step);
+      if (!steps) return;
+      view.scrolled -= steps * step;
+      view.go(reader.index + steps);
+    },
+  },
+});

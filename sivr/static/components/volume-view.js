@@ -5,6 +5,7 @@ import { number, t } from "../model/language.js";
 import { dragged, ownWindows, parameter, projectionWindow } from "../model/windows.js";
 import { VolumeCamera } from "../tools/volume-camera.js";
 import { gestures } from "../tools/gestures.js";
+import { addHands, byHands, handOver } from "../tools/hands.js";
 import { viewKey } from "../tools/stack-reader.js";
 import { RenderedPane } from "./rendered-pane.js";
 
@@ -17,7 +18,8 @@ export const METHODS = ["volume_rendered", "maximum_ip", "minimum_ip", "average_
 export class VolumeView extends RenderedPane {
   resource = "rendered3d";
   key = viewKey("3d");
-  tool = "rotate";
+  kind = /** @type {const} */ ("volume");
+  #tool = "rotate";
   method = "volume_rendered";
   preset = "";
   /** null: what fits the method, or the transfer function as it is. @type {Window | null} */
@@ -26,8 +28,17 @@ export class VolumeView extends RenderedPane {
   texts = { tl: [], tr: [] };
   /** @type {VolumeCamera | null} */
   camera = null;
-  /** @type {Window | null} */
-  #grabbed = null;
+  /** The window when the drag began. @type {Window | null} */
+  grabbed = null;
+
+  get tool() {
+    return this.#tool;
+  }
+
+  set tool(tool) {
+    handOver(this, "volume", this.#tool, tool);
+    this.#tool = tool;
+  }
 
   start() {
     super.start();
@@ -35,38 +46,13 @@ export class VolumeView extends RenderedPane {
     if (!volume) return;
     this.setAttribute("aria-label", t("viewer.volume"));
     this.camera = new VolumeCamera(volume);
-    const camera = this.camera;
+    this.dataset.hand = this.tool;
     gestures(this, {
-      tool: () => this.tool,
+      ...byHands(this, "volume", () => this.dispatchEvent(new CustomEvent("double", { bubbles: true }))),
       shifted: "window",
-      begin: (tool) => {
-        this.#grabbed = this.windowNow;
-        this.dataset.grabbed = tool;
-      },
-      drag: (tool, move) => {
-        if (tool === "rotate") camera.rotate(this.width, this.height, [move.x - move.dx, move.y - move.dy], [move.x, move.y]);
-        else if (tool === "zoom") camera.zoom(Math.exp(-move.dy / 150));
-        else if (tool === "pan") camera.shift(move.dx, move.dy, this.fov_mm / this.height);
-        else if (tool === "window" && this.#grabbed) this.window = this.#windowed(this.#grabbed, move.x - move.fromX, move.y - move.fromY);
-        this.#moved();
-      },
-      end: () => {
-        this.#grabbed = null;
-        delete this.dataset.grabbed;
-      },
-      wheel: (steps) => {
-        camera.zoom(0.9 ** steps);
-        this.#moved();
-      },
-      zoom: (factor) => {
-        camera.zoom(factor);
-        this.#moved();
-      },
-      shift: (dx, dy) => {
-        camera.shift(dx, dy, this.fov_mm / this.height);
-        this.#moved();
-      },
-      double: () => this.reset(),
+      wheel: (steps) => this.zoomBy(0.9 ** steps),
+      zoom: (factor) => this.zoomBy(factor),
+      shift: (dx, dy) => this.panBy(dx, dy),
     }, this.signal);
     this.written();
   }
@@ -86,7 +72,7 @@ export class VolumeView extends RenderedPane {
    * For projections the window itself; for rays it moves and stretches the transfer function.
    * @param {Window} start @param {number} dx @param {number} dy @returns {Window}
    */
-  #windowed(start, dx, dy) {
+  windowed(start, dx, dy) {
     const range = this.series?.value_range ?? null;
     if (this.method !== "volume_rendered") return dragged(start, dx, dy, range);
     const whole = range ? range[1] - range[0] : start.width * 4;
@@ -110,7 +96,8 @@ export class VolumeView extends RenderedPane {
     return this.camera?.fov_mm(this.width, this.height) ?? 1;
   }
 
-  #moved() {
+  /** The view is another one now: follow it, ask for it, say so. */
+  moved() {
     this.move();
     this.written();
     this.dispatchEvent(new Event("change"));
@@ -167,40 +154,52 @@ export class VolumeView extends RenderedPane {
   /** @param {string} letter */
   stand(letter) {
     this.camera?.stand(letter);
-    this.#moved();
+    this.moved();
   }
 
   /** @param {number} across @param {number} over degrees */
   nudge(across, over) {
     this.camera?.nudge(across, over);
-    this.#moved();
+    this.moved();
   }
 
   /** @param {number} factor */
   zoomBy(factor) {
     this.camera?.zoom(factor);
-    this.#moved();
+    this.moved();
+  }
+
+  /** @param {number} dx @param {number} dy CSS px */
+  panBy(dx, dy) {
+    this.camera?.shift(dx, dy, this.fov_mm / this.height);
+    this.moved();
+  }
+
+  /** @param {[number, number]} from @param {[number, number]} to CSS px of a drag */
+  turn(from, to) {
+    this.camera?.rotate(this.width, this.height, from, to);
+    this.moved();
   }
 
   /** @param {Window | null} window null: the file's */
   setWindow(window) {
     const own = this.series && this.method !== "volume_rendered" ? ownWindows(this.series)[0] : null;
     this.window = window ?? own ?? null;
-    this.#moved();
+    this.moved();
   }
 
   /** @param {string} method */
   setMethod(method) {
     this.method = method;
     this.window = null;
-    this.#moved();
+    this.moved();
   }
 
   /** @param {string} preset */
   setPreset(preset) {
     this.preset = preset;
     this.window = null;
-    this.#moved();
+    this.moved();
   }
 
   /** @param {import("../model/formats.js").Format} format */
@@ -209,10 +208,31 @@ export class VolumeView extends RenderedPane {
     this.ask();
   }
 
+  /** What a double click does where no cell is to be enlarged. */
+  home() {
+    this.reset();
+  }
+
   reset() {
     this.camera?.reset();
     this.window = null;
-    this.#moved();
+    this.moved();
   }
 }
 customElements.define("sivr-volume-view", VolumeView);
+
+addHands("volume", {
+  rotate: { drag: (/** @type {VolumeView} */ view, move) => view.turn([move.x - move.dx, move.y - move.dy], [move.x, move.y]) },
+  zoom: { drag: (/** @type {VolumeView} */ view, move) => view.zoomBy(Math.exp(-move.dy / 150)) },
+  pan: { drag: (/** @type {VolumeView} */ view, move) => view.panBy(move.dx, move.dy) },
+  window: {
+    begin: (/** @type {VolumeView} */ view) => {
+      view.grabbed = view.windowNow;
+    },
+    drag: (/** @type {VolumeView} */ view, move) => {
+      if (!view.grabbed) return;
+      view.window = view.windowed(view.grabbed, move.x - move.fromX, move.y - move.fromY);
+      view.moved();
+    },
+  },
+});

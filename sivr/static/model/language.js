@@ -1,6 +1,7 @@
 // @ts-check
 /** The language of the page, its sentences, and how it writes dates and numbers. */
-import { catalogue } from "./messages.js";
+import { catalogue } from "./catalogue.js";
+import "./messages.js";
 
 /** @typedef {"en" | "hr"} Language */
 

@@ -38,7 +38,12 @@
  *   updated_at: string, version: number}} Finding
  */
 /** @typedef {{center: number, width: number, function?: string, explanation?: string}} Window */
-/** @typedef {{instance_uid: string, frame: number, columns: number, rows: number, position_mm: number | null}} Frame */
+/** @typedef {{row: import("../lib/geometry.js").Vector, col: import("../lib/geometry.js").Vector}} Orientation */
+/**
+ * @typedef {{instance_uid: string, frame: number, columns: number, rows: number, position_mm: number | null,
+ *   origin: import("../lib/geometry.js").Vector | null, orientation: Orientation | null}} Frame orientation: where it
+ *   differs from the series'
+ */
 /**
  * @typedef {object} VolumeFacts
  * @property {[number, number, number]} shape slices, rows, columns
@@ -55,7 +60,7 @@
  * @property {[number, number] | null} spacing_mm @property {string} spacing_origin @property {any[]} scales @property {any} pixel_aspect
  * @property {Window[]} windows @property {[number, number] | null} value_range @property {string} units
  * @property {boolean} color
- * @property {{row: import("../lib/geometry.js").Vector, col: import("../lib/geometry.js").Vector} | null} orientation
+ * @property {Orientation | null} orientation @property {string} frame_of_reference_uid
  * @property {VolumeFacts | null} volume @property {string} why_no_volume @property {string[]} warnings
  * @property {{slices: number, total: number}} loaded @property {number | null} frame_time_ms @property {boolean} [lossy]
  * @property {boolean} [inverted]

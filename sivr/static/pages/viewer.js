@@ -1,64 +1,66 @@
 // @ts-check
 import { fill, h, setText } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
+import { keyOf } from "../lib/keys.js";
 import { View } from "../lib/view.js";
 import { asProblem } from "../net/http.js";
 import { institutionAt } from "../net/institution.js";
-import { nodeAt } from "../net/node.js";
 import { institutions, patient as fetchPatient } from "../net/toplevel.js";
-import { date, t } from "../model/language.js";
-import { facts, fullName } from "../model/people.js";
+import "../model/messages/viewer.js";
+import { t } from "../model/language.js";
+import { fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";
-import { presets } from "../model/windows.js";
-import { notice, openDialog } from "../components/dialog.js";
-import { METHODS } from "../components/volume-view.js";
-import { choice, formatMenu, menu, tool, windowMenu } from "../components/toolbar.js";
+import { openStudy } from "../tools/open-study.js";
+import { notice } from "../components/dialog.js";
+import { openKeyHelp } from "../components/key-help.js";
+import { perform } from "../components/action-bar.js";
+import { seriesKey } from "../components/series-list.js";
 import { loading, trouble } from "../components/states.js";
-import "../components/findings.js";
-import "../components/plane-view.js";
-import "../components/series-list.js";
-import "../components/stack-view.js";
+import { fittingPresets } from "../actions/volume.js";
+import { TABLES, actionOf } from "../actions/tables.js";
+import { PANELS } from "../actions/panels.js";
 
 /** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
-/** @typedef {import("../components/stack-view.js").StackView} StackView */
-/** @typedef {import("../components/volume-view.js").VolumeView} VolumeView */
-/** @typedef {import("../components/plane-view.js").Planes} Planes */
+/** @typedef {import("../tools/open-study.js").OpenStudy} OpenStudy */
+/** @typedef {import("../components/cell.js").Cell} Cell */
+/** @typedef {import("../components/cell.js").Mode} Mode */
+/** @typedef {import("../components/action-bar.js").Reading<any>} Reading */
 
 const POLL_MS = 2500;
-const TABS = /** @type {const} */ (["2d", "mpr", "3d"]);
+const MODES = /** @type {Mode[]} */ (["2d", "mpr", "3d"]);
 
 /** What a reader chose holds for every study of this visit. */
 const habits = {
   format: /** @type {import("../model/formats.js").Format} */ ("auto"),
-  tool2d: matchMedia("(pointer: coarse)").matches ? "scroll" : "window",
+  /** By kind of view. @type {Record<string, string>} */
+  tools: { stack: matchMedia("(pointer: coarse)").matches ? "scroll" : "window" },
   method: "volume_rendered",
   preset: "",
+  /** What the node offers. @type {any[]} */
+  presets: [],
 };
 
-/** Read a study: its series at the left, the picture in the middle, tools above, the slider below. */
+/** Read studies: series at the left, cells in the middle, tools above, the slider below, panels at the right. */
 export class ViewerPage extends View {
   /** @type {Record<string, string>} */
   parameters = {};
-  /** @type {import("../net/node.js").RenderNode | null} */
-  #node = null;
-  /** @type {SeriesContents[]} */
-  #all = [];
-  /** @type {SeriesContents | null} */
-  #series = null;
-  #tab = /** @type {typeof TABS[number]} */ ("2d");
-  /** @type {any[]} */
-  #presets = [];
-  /** @type {StackView | VolumeView | Planes | null} */
-  #view = null;
-  /** @type {{tl: string[], tr: string[]}} */
-  #texts = { tl: [], tr: [] };
+  habits = habits;
+  /** The open studies; the first is the one of the address. @type {OpenStudy[]} */
+  studies = [];
+  workspace = /** @type {import("../components/workspace.js").Workspace} */ (document.createElement("sivr-workspace"));
+  #places = /** @type {import("../model/types.js").Institution[]} */ ([]);
+  /** Where `others` of the list are kept. @type {import("../model/types.js").Institution[]} */
+  #otherPlaces = [];
+  #mode = /** @type {Mode} */ ("2d");
   #timer = 0;
-  #bar = h("div", { class: "toolbar", role: "toolbar", "aria-label": t("viewer.tools") });
+  #bar = /** @type {import("../components/action-bar.js").ActionBar} */ (document.createElement("sivr-action-bar"));
   #stage = h("div", { class: "stage" });
   #foot = h("div", { class: "viewer-foot" });
   #tabs = h("div", { class: "tabs", role: "tablist" });
   #list = /** @type {import("../components/series-list.js").SeriesList} */ (document.createElement("sivr-series-list"));
-  #findings = h("aside", { class: "findings-panel", hidden: true });
+  #panel = h("aside", { class: "side-panel", hidden: true });
+  #panelButtons = h("div", { class: "panel-buttons" });
+  #panelId = "";
 
   async start() {
     this.className = "viewer";
@@ -69,7 +71,19 @@ export class ViewerPage extends View {
       this.classList.remove("drawer");
       this.#choose(event.detail);
     });
+    this.listen(this.#list, "compare", (event) => this.#compare(event.detail));
+    this.listen(this.workspace, "change", () => this.#update());
+    for (const event of ["active", "layout"]) this.listen(this.workspace, event, () => this.#follow());
+    this.listen(this.workspace, "placed", (event) => {
+      this.workspace.activate(event.detail.cell);
+      this.#choose(event.detail.key);
+    });
     await this.#load();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    document.body.classList.remove("viewing");
   }
 
   async #load() {
@@ -83,11 +97,6 @@ export class ViewerPage extends View {
     }
   }
 
-  stop() {
-    clearTimeout(this.#timer);
-    document.body.classList.remove("viewing");
-  }
-
   #back() {
     return h("a", { class: "plain icon-only button", href: routes.patient(this.parameters.patient), "aria-label": t("back") }, icon("back"));
   }
@@ -97,29 +106,19 @@ export class ViewerPage extends View {
     const [patient, all] = await Promise.all([fetchPatient(patientId), institutions()]);
     const found = all.find((one) => one.id === institutionId);
     if (!found) return fill(this, h("div", { class: "viewer-head" }, this.#back()), trouble(t("institution.unknown")));
-    const institution = institutionAt(found.url);
-    const [study, granted] = await Promise.all([institution.study(uid), institution.grantView(uid)]);
-    const node = (this.#node = nodeAt(granted.node.url));
-    await node.allow(`view:${uid}`, () => institution.grantView(uid), granted);
-    const [contents, named] = await Promise.all([node.contents(uid), node.presets().catch(() => ({ items: [] }))]);
+    this.#places = all;
+    const study = await openStudy(found, uid, patient);
+    const named = await study.node.presets().catch(() => ({ items: [] }));
     if (!this.isConnected) return undefined;
-    this.#all = contents.series;
-    this.#presets = named.items;
-    this.#texts = {
-      tl: [fullName(patient), facts(patient)],
-      tr: [found.name, [study.description, date(study.study_date)].filter(Boolean).join(" · ")],
-    };
-    Object.assign(this.#list, { node, study: uid, series: this.#all });
-    this.#frame(fullName(patient), [study.description || study.modalities.join(" "), date(study.study_date), found.name].filter(Boolean).join(" · "));
-    const findings = /** @type {import("../components/findings.js").Findings} */ (document.createElement("sivr-findings"));
-    Object.assign(findings, { institution, study: uid });
-    fill(this.#findings,
-      h("header", {}, h("h2", {}, t("findings")), h("button", { type: "button", class: "plain icon-only", "aria-label": t("close"), onclick: () => this.#toggleFindings() }, icon("close"))),
-      findings);
-    const first = this.#all.find((one) => one.series_uid === series) ?? this.#all.find((one) => one.renderable) ?? this.#all[0];
-    if (first) this.#choose(first.series_uid);
+    this.studies = [study];
+    habits.presets = named.items;
+    this.#list.studies = this.studies;
+    this.#frame(fullName(patient), [study.title, found.name].filter(Boolean).join(" · "));
+    const first = study.series.find((one) => one.series_uid === series) ?? study.series.find((one) => one.renderable) ?? study.series[0];
+    if (first) this.#show(study, first);
     else this.#say(t("study.empty"));
     this.#watch();
+    this.#lookForOthers();
     return undefined;
   }
 
@@ -129,210 +128,194 @@ export class ViewerPage extends View {
       h("header", { class: "viewer-head" }, this.#back(),
         h("button", { type: "button", class: "plain icon-only only-narrow", "aria-label": t("series"), onclick: () => this.classList.toggle("drawer") }, icon("series")),
         h("div", { class: "viewer-title" }, h("strong", {}, name), h("span", {}, about)),
-        this.#tabs,
-        h("button", { type: "button", class: "plain button", id: "findings-button", onclick: () => this.#toggleFindings() }, icon("edit"), h("span", {}, t("findings"))),
-        h("button", { type: "button", class: "plain icon-only not-narrow", "aria-label": t("keys"), title: `${t("keys")} (?)`, onclick: () => this.#help() }, icon("keyboard"))),
+        this.#tabs, this.#panelButtons,
+        h("button", { type: "button", class: "plain icon-only not-narrow", "aria-label": t("keys"), title: `${t("keys")} (?)`, onclick: () => this.help() }, icon("keyboard"))),
       h("div", { class: "viewer-body" },
         h("div", { class: "series-side" }, this.#list),
         h("div", { class: "shade", onclick: () => this.classList.remove("drawer") }),
         h("div", { class: "viewer-main" }, this.#bar, this.#stage, this.#foot),
-        this.#findings));
+        this.#panel));
+    fill(this.#stage, this.workspace);
+    this.#drawPanelButtons();
   }
 
-  #toggleFindings() {
-    this.#findings.hidden = !this.#findings.hidden;
-    if (!this.#findings.hidden) this.#findings.querySelector("textarea")?.focus();
+  /** The patient's studies that could be compared with this one; an institution that is down offers none. */
+  async #lookForOthers() {
+    const open = new Set(this.studies.map((one) => one.uid));
+    const found = await Promise.all(this.#places.map(async (place) => {
+      const { items } = await institutionAt(place.url).studies(this.parameters.patient, this.signal).catch(() => ({ items: [] }));
+      return items.filter((study) => !open.has(study.study_uid)).map((study) => ({ place, study }));
+    }));
+    if (!this.isConnected) return;
+    const all = found.flat().sort((a, b) => (b.study.study_date ?? "").localeCompare(a.study.study_date ?? ""));
+    this.#list.others = all.map((one) => one.study);
+    this.#otherPlaces = all.map((one) => one.place);
+    this.#list.draw();
+  }
+
+  /** Open another study of the patient beside the first. @param {number} index */
+  async #compare(index) {
+    const study = this.#list.others?.[index];
+    if (!study || this.studies.some((one) => one.uid === study.study_uid)) return;
+    try {
+      const opened = await openStudy(this.#otherPlaces[index], study.study_uid, this.studies[0].patient);
+      if (!this.isConnected) return;
+      this.studies.push(opened);
+      this.#list.others = (this.#list.others ?? []).filter((one) => one !== study);
+      this.#otherPlaces.splice(index, 1);
+      const { workspace } = this;
+      if (workspace.cells.length < 2) workspace.setLayout(1, 2);
+      const free = workspace.cells.find((cell) => !cell.series) ?? workspace.cells[workspace.cells.length - 1];
+      const alike = this.#alike(opened);
+      workspace.activate(free);
+      if (alike) this.#show(opened, alike);
+      else this.#list.draw();
+    } catch (error) {
+      notice(asProblem(error).message, "bad");
+    }
+  }
+
+  /** The series of another study that is most like the one that is read. @param {OpenStudy} other */
+  #alike(other) {
+    const now = this.workspace.cells.find((cell) => cell.series)?.series;
+    const like = (/** @type {SeriesContents} */ one) => Number(one.renderable) * 8 + Number(one.modality === now?.modality) * 4
+      + Number(!!one.volume === !!now?.volume) * 2 + Number(one.description === now?.description);
+    return [...other.series].sort((a, b) => like(b) - like(a))[0];
   }
 
   /** While files are still being indexed, the list grows. */
   #watch() {
-    if (this.#all.every((one) => one.complete)) return;
+    if (this.studies.every((study) => study.series.every((one) => one.complete))) return;
     this.#timer = window.setTimeout(async () => {
-      try {
-        const { series } = await /** @type {import("../net/node.js").RenderNode} */ (this.#node).contents(this.parameters.study, this.signal);
-        this.#all = series;
-        this.#list.series = series;
-        this.#list.draw();
-        const fresh = series.find((one) => one.series_uid === this.#series?.series_uid);
-        if (fresh && fresh.frame_count !== this.#series?.frame_count) this.#choose(fresh.series_uid);
-        else if (!this.#series && series.length) this.#choose(series[0].series_uid);
-      } catch {
-        // The next look may succeed; what is shown stays.
+      for (const study of this.studies) {
+        try {
+          const { series } = await study.node.contents(study.uid, this.signal);
+          study.series = series;
+          for (const cell of this.workspace.cells.filter((one) => one.study === study)) {
+            const fresh = series.find((one) => one.series_uid === cell.series?.series_uid);
+            if (fresh && fresh.frame_count !== cell.series?.frame_count) this.#show(study, fresh, cell);
+          }
+          if (!this.workspace.active.series && series.length) this.#show(study, series[0]);
+        } catch {
+          // The next look may succeed; what is shown stays.
+        }
       }
+      this.#list.draw();
       if (this.isConnected) this.#watch();
     }, POLL_MS);
   }
 
-  /** @param {string} uid */
-  #choose(uid) {
-    const series = this.#all.find((one) => one.series_uid === uid);
-    if (!series) return;
-    this.#series = series;
-    this.#list.chosen = uid;
-    this.#list.draw();
-    const { patient, institution, study } = this.parameters;
-    history.replaceState(null, "", routes.study(patient, institution, study, uid));
-    this.#show(series.volume ? this.#tab : "2d");
+  /** @param {string} key of a series */
+  #choose(key) {
+    for (const study of this.studies) {
+      const series = study.series.find((one) => seriesKey(study.uid, one.series_uid) === key);
+      if (series) this.#show(study, series);
+    }
   }
 
   /** @param {string} sentence */
   #say(sentence) {
-    this.#view = null;
-    fill(this.#bar);
+    this.#bar.clear();
     fill(this.#foot);
-    fill(this.#stage, h("div", { class: "pane" }, h("div", { class: "pane-message" }, h("p", {}, sentence))));
+    this.workspace.active.say(sentence);
   }
 
-  /** @param {typeof TABS[number]} tab */
-  #show(tab) {
-    const series = this.#series;
-    if (!series) return;
-    this.#tab = tab;
-    this.#drawTabs();
-    if (!series.renderable) return this.#say(series.why_not || t("series.unrenderable"));
-    const common = { node: this.#node, study: this.parameters.study, series, format: habits.format, texts: this.#texts };
-    /** @type {StackView | VolumeView | Planes} */
-    let view;
-    if (tab === "2d") {
-      view = /** @type {StackView} */ (document.createElement("sivr-stack-view"));
-      Object.assign(view, common, { tool: series.color && habits.tool2d === "window" ? "scroll" : habits.tool2d });
-    } else if (tab === "3d") {
-      view = /** @type {VolumeView} */ (document.createElement("sivr-volume-view"));
-      const fitting = this.#fittingPresets();
-      const preset = fitting.find((one) => one.name === habits.preset) ?? fitting[0];
-      Object.assign(view, common, { method: habits.method, preset: preset?.name ?? "" });
-    } else {
-      view = /** @type {Planes} */ (document.createElement("sivr-planes"));
-      Object.assign(view, common);
+  /** @param {OpenStudy} study @param {SeriesContents} series @param {Cell} [cell] @param {Mode} [mode] */
+  #show(study, series, cell = this.workspace.active, mode = this.#mode) {
+    cell.show(study, series, mode, this.#settings(series, series.volume ? mode : "2d"));
+    if (cell === this.workspace.active) {
+      const { patient, institution, study: first } = this.parameters;
+      if (study.uid === first) history.replaceState(null, "", routes.study(patient, institution, study.uid, series.series_uid));
+      this.#follow();
+      if (!document.activeElement || document.activeElement === document.body) this.workspace.focusActive();
+    } else this.#drawList();
+  }
+
+  /** What a new view begins with. @param {SeriesContents} series @param {Mode} mode @returns {Record<string, any>} */
+  #settings(series, mode) {
+    const { format, tools, method, preset } = habits;
+    if (mode === "2d") {
+      const hand = tools.stack ?? "window";
+      return { format, tool: series.color && hand === "window" ? "scroll" : hand };
     }
-    this.#view = view;
-    view.addEventListener("change", () => this.#update());
-    fill(this.#stage, view);
-    this.#drawFoot();
-    this.#drawBar();
-    if (!document.activeElement || document.activeElement === document.body) view.focus({ preventScroll: true });
-    return undefined;
+    if (mode === "mpr") return { format, tool: tools.planes ?? "crosshair" };
+    const fitting = fittingPresets(series, habits.presets);
+    return { format, tool: tools.volume ?? "rotate", method, preset: (fitting.find((one) => one.name === preset) ?? fitting[0])?.name ?? "" };
   }
 
-  /** Presets that fit the modality, then the others. */
-  #fittingPresets() {
-    const modality = this.#series?.modality ?? "";
-    const fits = (/** @type {any} */ one) => !one.modalities?.length || one.modalities.includes(modality);
-    const some = this.#presets.filter(fits);
-    return some.length ? some : this.#presets;
+  /** The active cell is another one, or shows something else. */
+  #follow() {
+    const { active } = this.workspace;
+    if (active.series) this.#mode = active.mode;
+    this.#drawTabs();
+    this.#drawList();
+    this.#drawFoot();
+    if (this.reading) this.refresh();
+    else this.#bar.clear();
+  }
+
+  #drawList() {
+    const key = (/** @type {Cell} */ cell) => (cell.study && cell.series ? seriesKey(cell.study.uid, cell.series.series_uid) : "");
+    this.#list.chosen = key(this.workspace.active);
+    this.#list.shown = new Set(this.workspace.cells.map(key));
+    this.#list.draw();
+  }
+
+  /** What actions work on; null while the active cell shows no picture. @returns {Reading | null} */
+  get reading() {
+    const { active } = this.workspace;
+    if (!active.view || !active.series) return null;
+    return { view: active.view, cell: active, series: active.series, workspace: this.workspace, page: this };
+  }
+
+  /** Look at every action again, menus closed. */
+  refresh() {
+    for (const open of this.#bar.querySelectorAll("details[open]")) open.removeAttribute("open");
+    this.#drawBar(true);
+  }
+
+  /** @param {boolean} [anyway] */
+  #drawBar(anyway = false) {
+    const { reading } = this;
+    if (!reading) return;
+    const table = TABLES[/** @type {import("../tools/hands.js").Kind} */ (reading.view.kind)];
+    this.#bar.draw(table.actions, table.shelves, reading, anyway);
   }
 
   #drawTabs() {
-    const series = this.#series;
+    const { series } = this.workspace.active;
     const why = series && !series.volume ? t("volume.none", { reason: series.why_no_volume || series.why_not }) : "";
-    fill(this.#tabs, TABS.map((tab) => {
-      const reason = tab === "2d" ? "" : why;
+    fill(this.#tabs, MODES.map((mode) => {
+      const reason = mode === "2d" ? "" : why;
       return h("button", {
-        type: "button", role: "tab", "aria-selected": String(tab === this.#tab), "data-tab": tab, class: reason ? "faint" : "",
-        "aria-disabled": reason ? "true" : undefined, title: reason, onclick: () => (reason ? notice(reason, "bad") : this.#show(tab)),
-      }, t(`tab.${tab}`));
+        type: "button", role: "tab", "aria-selected": String(mode === this.#mode && !(reason && mode !== "2d")), "data-tab": mode, class: reason ? "faint" : "",
+        "aria-disabled": reason ? "true" : undefined, title: reason, onclick: () => (reason ? notice(reason, "bad") : this.setMode(mode)),
+      }, t(`tab.${mode}`));
     }));
   }
 
-  #drawBar() {
-    if (this.#bar.querySelector("details[open]")) return;
-    const view = this.#view;
-    const series = /** @type {SeriesContents} */ (this.#series);
-    /** @param {string} id @param {string} sign @param {string} key */
-    const hand = (id, sign, key) => tool(sign, t(`tool.${id}`), () => this.#take(id), { pressed: view?.tool === id, key, id });
-    const gap = () => h("span", { class: "gap" });
-    const format = formatMenu(habits.format, (chosen) => {
-      habits.format = chosen;
-      view?.setFormat(chosen);
-      this.#redraw();
-    });
-    if (view && this.#is2d(view)) {
-      const reader = view.reader;
-      fill(this.#bar,
-        !series.color && hand("window", "window", "W"), series.frames.length > 1 && hand("scroll", "scroll", "S"), hand("pan", "pan", "P"), hand("zoom", "zoom", "Z"),
-        gap(),
-        !series.color && windowMenu(series, view.window, (window) => this.#setWindow(window)),
-        tool("invert", t("tool.invert"), () => view.invert(), { pressed: !!reader?.inverted, key: "I", id: "invert" }),
-        tool("fit", t("tool.fit"), () => view.fit(), { key: "F", id: "fit" }),
-        tool("original", t("tool.original"), () => view.original(), { key: "O", id: "original" }),
-        tool("turn", t("tool.turn"), () => view.turn(), { key: "T", id: "turn" }),
-        tool("flip", t("tool.flip"), () => view.mirror(), { key: "H", id: "flip" }),
-        series.frames.length > 1 && tool(view.playing ? "pause" : "play", t(view.playing ? "tool.pause" : "tool.play"), () => view.play(), { pressed: view.playing, key: t("key.space"), id: "play" }),
-        tool("reset", t("tool.reset"), () => view.reset(), { key: "R", id: "reset" }),
-        h("span", { class: "push" }), format);
-    } else if (view && this.#is3d(view)) {
-      fill(this.#bar,
-        hand("rotate", "rotate", "T"), hand("window", "window", "W"), hand("pan", "pan", "P"), hand("zoom", "zoom", "Z"), gap(),
-        menu("settings", t(`method.${view.method}`), METHODS.map((method) => choice(t(`method.${method}`), method === view.method, () => {
-          habits.method = method;
-          view.setMethod(method);
-          this.#redraw();
-        }, "", method)), "method"),
-        view.method === "volume_rendered" && this.#presets.length
-          ? menu("series", this.#presetName(view.preset), this.#fittingPresets().map((one) => choice(this.#presetName(one.name), one.name === view.preset, () => {
-            habits.preset = one.name;
-            view.setPreset(one.name);
-            this.#redraw();
-          }, "", one.name)), "preset")
-          : windowMenu(series, view.windowNow, (window) => this.#setWindow(window)),
-        h("span", { class: "views", role: "group", "aria-label": t("viewer.sides") }, ["a", "p", "r", "l", "h", "f"].map((letter) =>
-          h("button", { type: "button", class: "tool side", title: t(`side.${letter}`), "data-side": letter, onclick: () => view.stand(letter) }, letter.toUpperCase()))),
-        tool("reset", t("tool.reset"), () => view.reset(), { key: "R", id: "reset" }),
-        h("span", { class: "push" }), format);
-    } else if (view) {
-      fill(this.#bar,
-        hand("crosshair", "crosshair", "C"), hand("window", "window", "W"), hand("scroll", "scroll", "S"), hand("pan", "pan", "P"), hand("zoom", "zoom", "Z"), gap(),
-        windowMenu(series, /** @type {Planes} */ (view).windowNow, (window) => this.#setWindow(window)),
-        tool("reset", t("tool.reset"), () => view.reset(), { key: "R", id: "reset" }),
-        h("span", { class: "push" }), format);
-    }
+  /** Read the active cell's series in another way. @param {Mode} mode */
+  setMode(mode) {
+    const { study, series } = this.workspace.active;
+    this.#mode = mode;
+    if (study && series) this.#show(study, series);
   }
 
-  /** Draw the bar although one of its menus is open. */
-  #redraw() {
-    for (const open of this.#bar.querySelectorAll("details[open]")) open.removeAttribute("open");
-    this.#drawBar();
-  }
-
-  /** @param {string} name */
-  #presetName(name) {
-    const key = `preset.${name}`;
-    const text = t(key);
-    return text === key ? this.#presets.find((one) => one.name === name)?.label ?? name : text;
-  }
-
-  /** @param {any} view @returns {view is StackView} */
-  #is2d(view) {
-    return this.#tab === "2d" && view?.localName === "sivr-stack-view";
-  }
-
-  /** @param {any} view @returns {view is VolumeView} */
-  #is3d(view) {
-    return view?.localName === "sivr-volume-view";
-  }
-
-  /** @param {string} id */
-  #take(id) {
-    if (!this.#view) return;
-    this.#view.tool = id;
-    if (this.#tab === "2d") habits.tool2d = id;
-    this.#drawBar();
-  }
-
-  /** @param {import("../model/types.js").Window | null} window */
-  #setWindow(window) {
-    this.#view?.setWindow(window);
-    this.#redraw();
+  /** The series before or after this one. @param {1 | -1} step */
+  stepSeries(step) {
+    const { study, series } = this.workspace.active;
+    if (!study || !series) return;
+    const next = study.series[study.series.findIndex((one) => one.series_uid === series.series_uid) + step];
+    if (next) this.#show(study, next);
   }
 
   #slider = h("input", { type: "range", class: "slice-slider", id: "slice", min: 1, step: 1 });
   #place = h("output", { class: "slice-place", for: "slice" });
 
   #drawFoot() {
-    const view = this.#view;
-    if (!view || !this.#is2d(view) || (this.#series?.frames.length ?? 0) < 2) return fill(this.#foot);
-    const count = this.#series?.frames.length ?? 1;
-    this.#slider.max = String(count);
+    const { view, series } = this.workspace.active;
+    if (view?.kind !== "stack" || (series?.frames.length ?? 0) < 2) return fill(this.#foot);
+    this.#slider.max = String(series?.frames.length ?? 1);
     this.#slider.setAttribute("aria-label", t("viewer.slider"));
     this.#slider.oninput = () => view.go(Number(this.#slider.value) - 1);
     fill(this.#foot, this.#slider, this.#place);
@@ -341,120 +324,72 @@ export class ViewerPage extends View {
   }
 
   #update() {
-    const view = this.#view;
-    if (view && this.#is2d(view) && view.reader) {
+    const { view } = this.workspace.active;
+    if (view?.kind === "stack" && view.reader) {
       const { reader } = view;
       this.#slider.value = String(reader.index + 1);
       setText(this.#place, `${reader.index + 1} / ${reader.count}`);
       this.#slider.setAttribute("aria-valuetext", t("viewer.frame", { index: reader.index + 1, count: reader.count }));
-      const button = this.#bar.querySelector("[data-tool=invert]");
-      button?.setAttribute("aria-pressed", String(reader.inverted));
-      const play = /** @type {HTMLElement | null} */ (this.#bar.querySelector("[data-tool=play]"));
-      if (play && play.getAttribute("aria-pressed") !== String(view.playing)) this.#drawBar();
+      const play = this.#bar.querySelector("[data-tool=play], [data-tool=pause]");
+      const invert = this.#bar.querySelector("[data-tool=invert]");
+      invert?.setAttribute("aria-pressed", String(reader.inverted));
+      if (play && (play.getAttribute("data-tool") === "pause") !== view.playing) this.#drawBar();
     }
+  }
+
+  #drawPanelButtons() {
+    fill(this.#panelButtons, Object.entries(PANELS).map(([id, panel]) =>
+      h("button", {
+        type: "button", class: "plain button", id: `${id}-button`, "aria-pressed": String(this.#panelId === id), title: t(panel.label),
+        onclick: () => this.togglePanel(id),
+      }, icon(panel.icon), h("span", {}, t(panel.label)))));
+  }
+
+  /** @param {string} id */
+  panelOpen(id) {
+    return this.#panelId === id;
+  }
+
+  /** @param {string} id */
+  togglePanel(id) {
+    const panel = PANELS[id];
+    this.#panelId = this.#panelId === id ? "" : id;
+    this.#panel.hidden = !this.#panelId;
+    this.#drawPanelButtons();
+    if (!this.#panelId || !panel) {
+      fill(this.#panel);
+      return;
+    }
+    fill(this.#panel,
+      h("header", {}, h("h2", {}, t(panel.label)), h("button", { type: "button", class: "plain icon-only", "aria-label": t("close"), onclick: () => this.togglePanel(id) }, icon("close"))),
+      panel.draw(this));
+    /** @type {HTMLElement | null} */ (this.#panel.querySelector("[autofocus], textarea"))?.focus();
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    const typing = target.closest("input:not([type=range]), textarea, select, dialog, [contenteditable]");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !this.#view) return;
-    if (target.closest("details[open]") && (event.key.startsWith("Arrow") || event.key === " " || event.key === "Enter")) return;
-    if (event.key === " " && target.closest("button, summary, a")) return;
-    const done = this.#act(event.key, event);
-    if (done) event.preventDefault();
-  }
-
-  /** @param {string} key @param {KeyboardEvent} event @returns {boolean} whether the key meant something */
-  #act(key, event) {
-    const view = this.#view;
-    const series = this.#series;
-    if (!view || !series) return false;
-    if (key === "?") {
-      this.#help();
-      return true;
-    }
+    if (target.closest("input:not([type=range]), textarea, select, dialog, [contenteditable]") || event.defaultPrevented) return;
+    const key = keyOf(event);
     if (key === "Escape") {
       this.classList.remove("drawer");
       for (const open of this.querySelectorAll("details[open]")) open.removeAttribute("open");
-      return true;
     }
-    if (key === "Tab") return false;
-    if (key === "[" || key === "]") {
-      const at = this.#all.findIndex((one) => one.series_uid === series.series_uid);
-      const next = this.#all[at + (key === "]" ? 1 : -1)];
-      if (next) this.#choose(next.series_uid);
-      return true;
-    }
-    if (/^[0-9]$/.test(key) && !(this.#is3d(view) && view.method === "volume_rendered")) {
-      const preset = presets(series).find((one) => one.key === key);
-      if (preset && !series.color) this.#setWindow(key === "0" ? null : preset.window);
-      return !!preset;
-    }
-    const letter = key.toLowerCase();
-    /** @type {Record<string, string>} */
-    const hands = this.#is3d(view) ? { w: "window", p: "pan", z: "zoom", t: "rotate" }
-      : this.#is2d(view) ? { w: "window", s: "scroll", p: "pan", z: "zoom" } : { c: "crosshair", w: "window", s: "scroll", p: "pan", z: "zoom" };
-    if (letter in hands) {
-      this.#take(hands[letter]);
-      return true;
-    }
-    if (letter === "r") {
-      view.reset();
-      return true;
-    }
-    if (this.#is2d(view)) return this.#act2d(view, key);
-    if (this.#is3d(view)) return this.#act3d(view, key, event.shiftKey);
-    const planes = /** @type {Planes} */ (view);
-    const focused = planes.views.find((one) => one.contains(document.activeElement)) ?? planes.views[0];
-    /** @type {Record<string, number>} */
-    const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
-    if (!(key in steps)) return false;
-    focused?.step(steps[key]);
-    return true;
+    const { reading } = this;
+    if (!reading) return;
+    if (target.closest("details[open]") && (key.startsWith("Arrow") || key === " " || key === "Enter")) return;
+    if (key === " " && target.closest("button, summary, a")) return;
+    if (target.matches("input[type=range]") && target !== this.#slider && /^(Shift\+)?(Arrow|Page|Home|End)/.test(key)) return;
+    const action = actionOf(key, reading);
+    if (!action) return;
+    event.preventDefault();
+    perform(action, reading, key);
   }
 
-  /** @param {StackView} view @param {string} key */
-  #act2d(view, key) {
-    const reader = /** @type {import("../tools/stack-reader.js").StackReader} */ (view.reader);
-    const middle = { x: view.width / 2, y: view.height / 2 };
-    /** @type {Record<string, () => void>} */
-    const table = {
-      ArrowDown: () => view.go(reader.index + 1), ArrowRight: () => view.go(reader.index + 1),
-      ArrowUp: () => view.go(reader.index - 1), ArrowLeft: () => view.go(reader.index - 1),
-      PageDown: () => view.go(reader.index + 10), PageUp: () => view.go(reader.index - 10),
-      Home: () => view.go(0), End: () => view.go(reader.count - 1),
-      i: () => view.invert(), f: () => view.fit(), o: () => view.original(), t: () => view.turn(), h: () => view.mirror(),
-      "+": () => view.zoomBy(1.25, middle), "=": () => view.zoomBy(1.25, middle), "-": () => view.zoomBy(0.8, middle),
-      " ": () => view.play(),
-    };
-    const work = table[key.length === 1 ? key.toLowerCase() : key];
-    work?.();
-    return !!work;
-  }
-
-  /** @param {VolumeView} view @param {string} key @param {boolean} fine */
-  #act3d(view, key, fine) {
-    const step = fine ? 2 : 10;
-    /** @type {Record<string, () => void>} */
-    const table = {
-      ArrowLeft: () => view.nudge(-step, 0), ArrowRight: () => view.nudge(step, 0),
-      ArrowUp: () => view.nudge(0, -step), ArrowDown: () => view.nudge(0, step),
-      "+": () => view.zoomBy(1.2), "=": () => view.zoomBy(1.2), "-": () => view.zoomBy(1 / 1.2),
-      a: () => view.stand("a"), l: () => view.stand("l"), h: () => view.stand("h"), f: () => view.stand("f"),
-    };
-    const work = table[key.length === 1 ? key.toLowerCase() : key];
-    work?.();
-    return !!work;
-  }
-
-  #help() {
-    const rows = [
-      ["↑ ↓ ← →", "help.arrows"], ["PgUp PgDn Home End", "help.jump"], ["0–9", "help.presets"], ["W S P Z", "help.tools"], ["C", "tool.crosshair"],
-      ["I F O T H", "help.pictures"], ["R", "tool.reset"], ["+ −", "viewer.zoom"], ["[ ]", "help.series"], [t("key.space"), "tool.play"],
-      [t("help.mouse.left"), "help.mouse.left.does"], [t("help.mouse.right"), "viewer.zoom"], [t("help.mouse.middle"), "tool.pan"], [t("help.mouse.wheel"), "tool.scroll"],
-    ];
-    openDialog(t("keys"), [h("dl", { class: "keys" }, rows.map(([key, what]) => h("div", {}, h("dt", {}, key), h("dd", {}, t(what)))))]);
+  help() {
+    openKeyHelp(/** @type {[string, any[]][]} */ ([
+      [t("tab.2d"), TABLES.stack.actions], [t("tab.mpr"), TABLES.planes.actions], [t("tab.3d"), TABLES.volume.actions],
+    ]));
   }
 }
 customElements.define("sivr-viewer-page", ViewerPage);

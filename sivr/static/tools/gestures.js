@@ -14,12 +14,16 @@
  * @property {(steps: number, at: {x: number, y: number}) => void} [wheel] positive is down
  * @property {(factor: number, at: {x: number, y: number}) => void} [zoom] pinch, or the wheel with Ctrl
  * @property {(dx: number, dy: number) => void} [shift] two fingers
- * @property {() => void} [double]
+ * @property {(tool: string, at: {x: number, y: number}) => void} [tap] down and up at one place
+ * @property {(at: {x: number, y: number}) => void} [hover] the mouse moves without a button
+ * @property {(at: {x: number, y: number}) => void} [double]
  * @property {string} [shifted] the tool of a drag with the Shift key
  */
 
 const NOTCH_PX = 80;
 const TRACKPAD_STEP_PX = 40;
+/** A finger never stays quite where it touched. */
+const TAP_PX = { mouse: 3, touch: 10 };
 
 /**
  * @param {HTMLElement} element @param {Handlers} handlers @param {AbortSignal} signal ends it
@@ -27,7 +31,7 @@ const TRACKPAD_STEP_PX = 40;
 export function gestures(element, handlers, signal) {
   /** @type {Map<number, {x: number, y: number}>} */
   const pointers = new Map();
-  /** @type {{tool: string, fromX: number, fromY: number, x: number, y: number} | null} */
+  /** @type {{tool: string, fromX: number, fromY: number, x: number, y: number, far: boolean} | null} */
   let drag = null;
   /** @type {{x: number, y: number, distance: number} | null} */
   let pinch = null;
@@ -67,13 +71,16 @@ export function gestures(element, handlers, signal) {
       pinch = pair();
     } else if (pointers.size === 1) {
       const tool = toolOf(event);
-      drag = { tool, fromX: point.x, fromY: point.y, ...point };
+      drag = { tool, fromX: point.x, fromY: point.y, far: false, ...point };
       handlers.begin?.(tool, point);
     }
   }, { signal });
 
   element.addEventListener("pointermove", (event) => {
-    if (!pointers.has(event.pointerId)) return;
+    if (!pointers.has(event.pointerId)) {
+      if (!pointers.size && event.pointerType === "mouse") handlers.hover?.(at(event));
+      return;
+    }
     const point = at(event);
     pointers.set(event.pointerId, point);
     if (pinch && pointers.size === 2) {
@@ -85,6 +92,8 @@ export function gestures(element, handlers, signal) {
       handlers.drag(drag.tool, { ...point, dx: point.x - drag.x, dy: point.y - drag.y, fromX: drag.fromX, fromY: drag.fromY });
       drag.x = point.x;
       drag.y = point.y;
+      const most = event.pointerType === "mouse" ? TAP_PX.mouse : TAP_PX.touch;
+      drag.far ||= Math.hypot(point.x - drag.fromX, point.y - drag.fromY) > most;
     }
   }, { signal });
 
@@ -92,7 +101,10 @@ export function gestures(element, handlers, signal) {
   const up = (event) => {
     if (!pointers.delete(event.pointerId)) return;
     if (pointers.size < 2) pinch = null;
-    if (!pointers.size) finish();
+    if (pointers.size) return;
+    const tapped = event.type === "pointerup" && drag && !drag.far ? drag : null;
+    finish();
+    if (tapped) handlers.tap?.(tapped.tool, { x: tapped.fromX, y: tapped.fromY });
   };
   element.addEventListener("pointerup", up, { signal });
   element.addEventListener("pointercancel", up, { signal });
@@ -117,5 +129,5 @@ export function gestures(element, handlers, signal) {
     }
   }, { signal, passive: false });
 
-  element.addEventListener("dblclick", () => handlers.double?.(), { signal });
+  element.addEventListener("dblclick", (event) => handlers.double?.(at(event)), { signal });
 }

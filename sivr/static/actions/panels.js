@@ -1,0 +1,21 @@
+// @ts-check
+/** Panels beside the pictures. */
+import "../components/findings.js";
+
+/**
+ * @typedef {object} Panel
+ * @property {string} label key of its name @property {string} icon
+ * @property {(page: import("../pages/viewer.js").ViewerPage) => Node} draw what is in it, made anew whenever it opens
+ */
+
+/** By id; a button each at the top. @type {Record<string, Panel>} */
+export const PANELS = {
+  findings: {
+    label: "findings", icon: "edit",
+    draw: (page) => {
+      const { study } = page.workspace.active;
+      const { institution, uid } = study ?? page.studies[0];
+      return Object.assign(document.createElement("sivr-findings"), { institution, study: uid });
+    },
+  },
+};
