@@ -11,6 +11,7 @@ The house, from the door to the cellar; imports only ever go down:
 - ``store`` what survives a restart: SQL, blobs, inbox, queues
 - ``gl`` arrays in, pictures out: OpenGL worker processes
 - ``dicom`` DICOM bytes to the model and back
+- ``movie`` pictures to animated WebP and MP4
 - ``codec`` arrays to PNG, JPEG, WebP
 - ``kernels`` numba kernels and programs over lanes, arrays in and out
 - ``crypto`` tokens, grants, passwords

@@ -19,7 +19,7 @@ from sivr.api import (
     uploads,
 )
 from sivr.api.app import HEALTH_DETAILS, build_app
-from sivr.api.dicomweb import answers, film_strips, frames, volumes
+from sivr.api.dicomweb import answers, cine, film_strips, frames, volumes
 from sivr.api.ingest import BASE_URL, IDLE_S, INGEST
 from sivr.api.metrics import METRICS
 from sivr.api.metrics_of_node import figures_of_imaging, figures_of_ingest
@@ -36,6 +36,7 @@ routes = node_sessions.routes.join(
     presets.routes,
     frames.routes,
     film_strips.routes,
+    cine.routes,
     volumes.routes,
     statistics.routes,
     auto_windows.routes,

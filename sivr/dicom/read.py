@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -295,6 +296,8 @@ def _header(parsed: Parsed) -> InstanceHeader:
         laterality=elements.text(data, 0x00200062) or elements.text(data, 0x00200060),
         manufacturer=elements.text(data, 0x00080070),
         frame_time_ms=_frame_time_ms(data),
+        frame_times_ms=_frame_times_ms(data, len(frames)),
+        cine_rate_hz=_cine_rate_hz(data),
         calibration=sizes,
         suv=suv_factor(data) if modality == "PT" and frames else None,
         pixel_aspect=(int(aspect[0]), int(aspect[1])) if len(aspect) == 2 and min(aspect) >= 1 else (1, 1),
@@ -325,6 +328,20 @@ def _uid_or_empty(data: Dataset, tag: int) -> str:
         return elements.uid(data, tag)
     except Invalid:
         return ""
+
+
+def _frame_times_ms(data: Dataset, frames: int) -> tuple[float, ...]:
+    """When each frame was taken, from the first on; empty where frames are evenly spaced (C.7.6.5.1.2)."""
+    vector = elements.numbers(data, 0x00181065)
+    if len(vector) != frames or frames < 2 or min(vector) < 0:
+        return ()
+    return tuple(round(time, 3) for time in accumulate((0.0, *vector[1:])))
+
+
+def _cine_rate_hz(data: Dataset) -> float | None:
+    """How many frames a second the maker asks for: Recommended Display Frame Rate, else Cine Rate."""
+    rate = elements.number(data, 0x00082144) or elements.number(data, 0x00180040)
+    return rate if rate and 0 < rate <= 1000 else None
 
 
 def _frame_time_ms(data: Dataset) -> float | None:

@@ -11,7 +11,8 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
 - ``threshold=low,high[,rrggbb]`` modality values that are highlighted, half transparent;
 - ``interpolation`` how enlarged frames are made: ``nearest linear cubic lanczos``;
 - ``overlay=no``, ``shutter=no`` a frame without the overlays or the display shutter of its object;
-- of film strips, ``frames=first-last`` in reading order from 1, ``step`` every so many of them, ``tile`` the
+- of film strips and movies, ``frames=first-last`` in reading order from 1, ``step`` every so many of them, of
+  movies ``fps`` frames a second, of film strips ``tile`` the
   side of a tile in pixels, ``columns`` tiles in a row;
 - ``curve`` points of a line, ``x,y,z;x,y,z;...`` in LPS mm, along which a plane is curved, ``curveform`` how,
   ``curveup`` what is up in it, ``curveturn`` degrees about the line (``model.rendering.Curve``);
@@ -46,7 +47,7 @@ from sivr.model.rendering import (
     Viewport,
 )
 
-Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail", "filmstrip", "values"]
+Resource = Literal["rendered", "rendered3d", "renderedmpr", "thumbnail", "filmstrip", "cine", "values"]
 Query = Mapping[str, Sequence[str]]
 """Parameter names (lower case) to the values given for them, in order."""
 
@@ -59,6 +60,8 @@ MIN_TILE, MAX_TILE = 16, 512
 MAX_COLUMNS = 64
 MAX_POINTS = 100
 """Of a curve, or asked about at once."""
+MIN_FPS = 0.1
+MAX_FPS = 100.0
 MIN_FOV_MM = 0.1
 MAX_FOV_MM = 100_000.0
 ANNOTATIONS = ("patient", "technique")
@@ -122,9 +125,11 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     shutter: bool = True
     """Whether the display shutter of the object hides what is outside of it."""
     frames: tuple[int, int] | None = None
-    """First and last frame of a film strip in reading order, from 1; None for the whole series."""
+    """First and last frame of a film strip or movie in reading order, from 1; None for the whole series."""
     step: int = 1
     """Every so many of these frames."""
+    fps: float | None = None
+    """Frames of a movie in a second; None for what the series asks for."""
     tile: int = 96
     """Side of the square that each frame is fitted into, pixels."""
     columns: int = 8
@@ -286,6 +291,13 @@ def _frames(name: str, text: str) -> tuple[int, int]:
     return first, last
 
 
+def _fps(name: str, text: str) -> float:
+    value = _positive(name, text)
+    if not MIN_FPS <= value <= MAX_FPS:
+        raise Invalid(f"The parameter fps must be {MIN_FPS:g} to {MAX_FPS:g} frames a second.")
+    return value
+
+
 def _whole(low: int, high: int) -> Callable[[str, str], int]:
     def parse(name: str, text: str) -> int:
         if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
@@ -359,6 +371,10 @@ _VOLUMES: frozenset[Resource] = frozenset({"rendered3d", "renderedmpr"})
 _FRAMES: frozenset[Resource] = frozenset({"rendered"})
 _PICTURES: frozenset[Resource] = _VOLUMES | _FRAMES
 _STRIPS: frozenset[Resource] = frozenset({"filmstrip"})
+_CINE: frozenset[Resource] = frozenset({"cine"})
+_MANY = _STRIPS | _CINE
+_FLAT = _FRAMES | _MANY
+"""What shows stored frames."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -371,7 +387,7 @@ class Rule(msgspec.Struct, frozen=True):
 RULES: dict[str, Rule] = {
     "quality": Rule(_quality, _EVERY),
     "viewport": Rule(_viewport, _EVERY - _STRIPS),
-    "window": Rule(_window, _PICTURES | _STRIPS),
+    "window": Rule(_window, _PICTURES | _MANY),
     "iccprofile": Rule(_icc, _PICTURES),
     "renderingmethod": Rule(_one_of("renderingmethod", get_args(Method)), _VOLUMES),
     "orientation": Rule(_one_of("orientation", get_args(Orientation)), _VOLUMES),
@@ -390,15 +406,16 @@ RULES: dict[str, Rule] = {
     "pan": Rule(_pan, _VOLUMES),
     "draft": Rule(_yes, _PICTURES),
     "refine": Rule(_refine, frozenset({"rendered3d"})),
-    "view": Rule(_matches("view", _VIEW_KEY), _PICTURES),
-    "invert": Rule(_yes, _PICTURES | _STRIPS),
-    "palette": Rule(_palette, _FRAMES | _STRIPS | _MPR),
-    "threshold": Rule(_threshold, _FRAMES | _STRIPS | _MPR),
-    "interpolation": Rule(_one_of("interpolation", get_args(Interpolation)), _FRAMES),
-    "overlay": Rule(_yes, _FRAMES | _STRIPS),
-    "shutter": Rule(_yes, _FRAMES | _STRIPS),
-    "frames": Rule(_frames, _STRIPS),
-    "step": Rule(_whole(1, 999_999), _STRIPS),
+    "view": Rule(_matches("view", _VIEW_KEY), _PICTURES | _CINE),
+    "invert": Rule(_yes, _PICTURES | _MANY),
+    "palette": Rule(_palette, _FLAT | _MPR),
+    "threshold": Rule(_threshold, _FLAT | _MPR),
+    "interpolation": Rule(_one_of("interpolation", get_args(Interpolation)), _FRAMES | _CINE),
+    "overlay": Rule(_yes, _FLAT),
+    "shutter": Rule(_yes, _FLAT),
+    "frames": Rule(_frames, _MANY),
+    "step": Rule(_whole(1, 999_999), _MANY),
+    "fps": Rule(_fps, _CINE),
     "tile": Rule(_whole(MIN_TILE, MAX_TILE), _STRIPS),
     "columns": Rule(_whole(1, MAX_COLUMNS), _STRIPS),
     "curve": Rule(_points(2), _MPR),
@@ -449,7 +466,7 @@ def _annotation(given: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
 def _check_together(given: Parameters, resource: Resource) -> None:
     view = given.viewport
     whole = view is None or (view.x, view.y, view.region_width, view.region_height) == (0.0, 0.0, None, None)
-    if resource != "rendered" and not whole:
+    if resource not in ("rendered", "cine") and not whole:
         raise Invalid("A source region in viewport has no meaning here; give only the width and the height.")
     viewpoint = (given.viewpointposition, given.viewpointlookat, given.viewpointup)
     if given.orientation is not None and any(part is not None for part in viewpoint):

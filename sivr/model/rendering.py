@@ -147,7 +147,7 @@ class Picture(msgspec.Struct, frozen=True):
     """False when slices were still missing or a coarse volume was shown: do not cache, ask again."""
     timing_ms: dict[str, float] = {}
     """For Server-Timing: ``PARTS``, and under other names what is contained in them."""
-    kind: Literal["frame", "thumbnail", "filmstrip", "volume", "plane"] = "frame"
+    kind: Literal["frame", "thumbnail", "filmstrip", "movie", "volume", "plane"] = "frame"
     importance: Importance = Importance.REFINEMENT
     quality: int | None = None
     """1..100 of a lossy picture."""

@@ -66,6 +66,10 @@ class InstanceHeader(msgspec.Struct, frozen=True, kw_only=True):
     slice_thickness_mm: float | None = None
     lossy_compressed: bool = False
     """Whether the pixels ever went through lossy compression (Lossy Image Compression, PS3.3 C.7.6.1.1.5)."""
+    frame_times_ms: tuple[float, ...] = ()
+    """When each frame was taken, from the first on, where they are not evenly spaced (Frame Time Vector)."""
+    cine_rate_hz: float | None = None
+    """Frames a second that the maker asks to be shown with."""
     graphics: bool | None = None
     """Whether overlays, a shutter or colors of single values may be in it; None where nobody looked."""
 

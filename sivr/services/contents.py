@@ -46,6 +46,8 @@ class FrameContents(msgspec.Struct, frozen=True):
     instance_number: int | None = None
     scale: int = 0
     """Which of the series' ``scales`` measurements on this frame are made with."""
+    time_ms: float | None = None
+    """When it was taken, from the first frame of its object on."""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -121,6 +123,16 @@ class SeriesContents(msgspec.Struct, frozen=True, kw_only=True):
     lossy: bool
     """Whether the stored pixels went through lossy compression."""
     modality_presets: tuple[WindowPreset, ...]
+    cine_rate_hz: float | None = None
+    """Frames a second that the file asks for; else ``frame_time_ms`` says how they were taken."""
+    study_date: str = ""
+    """YYYYMMDD."""
+    study_time: str = ""
+    """HHMMSS."""
+    study_description: str = ""
+    body_part: str = ""
+    laterality: str = ""
+    slice_thickness_mm: float | None = None
 
 
 class StudyContents(msgspec.Struct, frozen=True):
@@ -253,6 +265,13 @@ def describe(series: OpenSeries, progress: Progress, window: Window | None, comp
         frame_time_ms=header.frame_time_ms,
         lossy=any(one.transfer_syntax_lossy or one.lossy_compressed for one in series.headers),
         modality_presets=() if color else window_presets(header.modality),
+        cine_rate_hz=header.cine_rate_hz,
+        study_date=header.study_date,
+        study_time=header.study_time[:6],
+        study_description=header.study_description,
+        body_part=header.body_part,
+        laterality=header.laterality,
+        slice_thickness_mm=header.slice_thickness_mm,
     )
 
 
@@ -295,9 +314,19 @@ def _frames(
                 phase=stored.header.frames[number].phase,
                 instance_number=stored.header.instance_number,
                 scale=scales.setdefault(scale_of(stored.header, number), len(scales)),
+                time_ms=_time_ms(stored.header, number),
             )
         )
     return tuple(found)
+
+
+def _time_ms(header: InstanceHeader, number: int) -> float | None:
+    """When frame ``number`` (from 0) was taken, from the first one of a multi-frame object on."""
+    if number < len(header.frame_times_ms):
+        return header.frame_times_ms[number]
+    if header.frame_time_ms is None or len(header.frames) < 2:
+        return None
+    return round(number * header.frame_time_ms, 3)
 
 
 def scale_of(header: InstanceHeader, number: int) -> FrameScale:

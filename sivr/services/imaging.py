@@ -19,6 +19,7 @@ from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up_frames
 from sivr.services.auto_windows import AutoWindows
+from sivr.services.cine import CineService
 from sivr.services.contents import Contents
 from sivr.services.film_strips import FilmStrips
 from sivr.services.loading import SeriesLoader
@@ -66,6 +67,7 @@ class Imaging(msgspec.Struct, frozen=True):
     statistics: StatisticsService
     auto_windows: AutoWindows
     tags: TagService
+    cine: CineService
     warm: asyncio.Task[None]
     preparer: Preparer | None
     """To be told which studies came in; None where nothing is kept between runs."""
@@ -177,6 +179,7 @@ async def open_imaging(
             StatisticsService(loader, pictures),
             AutoWindows(loader, pictures),
             TagService(loader, pictures),
+            CineService(loader, pictures, max_pixels),
             warm,
             preparer,
         )

@@ -25,7 +25,7 @@ from sivr.api import (
     tags,
 )
 from sivr.api.app import build_app
-from sivr.api.dicomweb import answers, film_strips, frames, volumes
+from sivr.api.dicomweb import answers, cine, film_strips, frames, volumes
 from sivr.crypto import SigningKey, Verifier, access_claims, grant_claims
 from sivr.dicom.phantom import write_phantom
 from sivr.model.people import Actor, Grant
@@ -150,6 +150,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
                 *tags.routes,
                 *frames.routes,
                 *film_strips.routes,
+                *cine.routes,
                 *volumes.routes,
             ],
             node_sessions.node_authentication(sessions, NODE, verifier, [ORIGIN]),
