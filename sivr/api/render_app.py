@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from sivr.api import (
+    annotation_objects,
     auto_windows,
     contents,
     node_sessions,
@@ -39,6 +40,7 @@ routes = node_sessions.routes.join(
     cine.routes,
     volumes.routes,
     statistics.routes,
+    annotation_objects.routes,
     auto_windows.routes,
     tags.routes,
 )

@@ -18,6 +18,7 @@ from sivr import codec
 from sivr.gl.devices import DeviceChoice
 from sivr.gl.farm import RenderFarm
 from sivr.kernels.warm import warm_up_frames
+from sivr.services.annotation_objects import AnnotationObjectService
 from sivr.services.auto_windows import AutoWindows
 from sivr.services.cine import CineService
 from sivr.services.contents import Contents
@@ -65,6 +66,7 @@ class Imaging(msgspec.Struct, frozen=True):
     values: ValueService
     contents: Contents
     statistics: StatisticsService
+    annotation_objects: AnnotationObjectService
     auto_windows: AutoWindows
     tags: TagService
     cine: CineService
@@ -167,6 +169,7 @@ async def open_imaging(
         if overviews is not None:
             preparer = Preparer(source, loader.reader, overviews, pictures.workload)
             await stack.enter_async_context(background(preparer.run()))
+        statistics = StatisticsService(loader, pictures)
         yield Imaging(
             source,
             loader,
@@ -176,7 +179,8 @@ async def open_imaging(
             volumes,
             ValueService(loader),
             Contents(source, loader),
-            StatisticsService(loader, pictures),
+            statistics,
+            AnnotationObjectService(source, loader, pictures, statistics),
             AutoWindows(loader, pictures),
             TagService(loader, pictures),
             CineService(loader, pictures, max_pixels),

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from sivr import codec
 from sivr.api import (
+    annotation_objects,
     auto_windows,
     contents,
     node_sessions,
@@ -146,6 +147,7 @@ async def running_node(folder: Path, **options: Any) -> AsyncIterator[Node]:
                 *points.routes,
                 *presets.routes,
                 *statistics.routes,
+                *annotation_objects.routes,
                 *auto_windows.routes,
                 *tags.routes,
                 *frames.routes,
