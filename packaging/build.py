@@ -17,8 +17,6 @@ SUBMODULES = (
     "imagecodecs",
     "imageio.plugins",
     "isal",
-    "aioquic",
-    "h2",
     "pydicom.pixels",
     "pydicom.encoders",
     "OpenGL.platform",

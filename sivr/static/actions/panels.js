@@ -1,10 +1,12 @@
 // @ts-check
 /** Panels beside the pictures. */
 import "../components/findings.js";
+import "../components/network-panel.js";
 
 /**
  * @typedef {object} Panel
  * @property {string} label key of its name @property {string} icon
+ * @property {boolean} [curious] opened by its key only
  * @property {(page: import("../pages/viewer.js").ViewerPage) => Node} draw what is in it, made anew whenever it opens
  */
 
@@ -18,4 +20,5 @@ export const PANELS = {
       return Object.assign(document.createElement("sivr-findings"), { institution, study: uid });
     },
   },
+  network: { label: "network", icon: "signal", curious: true, draw: () => document.createElement("sivr-network") },
 };

@@ -90,5 +90,6 @@ export const pageActions = [
   { id: "mode-mpr", label: "help.mode.mpr", group: "page", keys: ["Alt+m"], when: ({ series }) => !!series.volume, run: ({ page }) => page.setMode("mpr") },
   { id: "mode-3d", label: "help.mode.3d", group: "page", keys: ["Alt+v"], when: ({ series }) => !!series.volume, run: ({ page }) => page.setMode("3d") },
   { id: "series", label: "help.series", group: "page", keys: ["[", "]"], run: ({ page }, key) => page.stepSeries(key === "]" ? 1 : -1) },
+  { id: "network", label: "network", group: "page", keys: ["Alt+n"], run: ({ page }) => page.togglePanel("network") },
   { id: "help", label: "keys", group: "page", keys: ["?"], run: ({ page }) => page.help() },
 ];

@@ -32,6 +32,8 @@ export class Pane extends View {
   layer = svg("svg", { class: "layer", "aria-hidden": "true" });
   width = 1;
   height = 1;
+  /** Whether a small picture stands in for a larger one: its pixels are nothing to look at. */
+  standing = false;
 
   start() {
     this.classList.add("pane");
@@ -78,7 +80,7 @@ export class Pane extends View {
   place(a, b, c, d, e, f) {
     this.canvas.style.transform = `matrix(${a},${b},${c},${d},${e},${f})`;
     const magnified = Math.hypot(a, b) * (window.devicePixelRatio || 1);
-    this.canvas.classList.toggle("pixels", magnified > 6);
+    this.canvas.classList.toggle("pixels", magnified > 6 && !this.standing);
   }
 
   /** @param {{slope: number, intercept: number} | null} line through the grey levels, 0 to 1 */

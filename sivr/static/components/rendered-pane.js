@@ -5,7 +5,7 @@
  */
 import { h, perFrame } from "../lib/dom.js";
 import { icon } from "../lib/icons.js";
-import { NewestWins, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
+import { NewestWins, abreast, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
 import { asProblem } from "../net/http.js";
 import { t } from "../model/language.js";
 import { viewKey } from "../tools/stack-reader.js";
@@ -17,6 +17,8 @@ const CONVERGE_MS = 400;
 /** A full picture has at most so many pixels along its longer side: rays are dear where no GPU is. */
 const MOST_PX = 1024;
 const MOST_MOVING_PX = 512;
+/** What a server without a graphics card spends on a draft. */
+const DRAFT_MS = 80;
 
 export class RenderedPane extends Pane {
   /** @type {import("../net/node.js").RenderNode | null} */
@@ -103,7 +105,7 @@ export class RenderedPane extends Pane {
     this.#moving = false;
     clearTimeout(this.#restTimer);
     this.#leave();
-    const best = this.refine > 1 ? kept(/** @type {import("../net/node.js").RenderNode} */ (this.node), this.#path(false, this.refine)) : null;
+    const best = this.refine > 1 ? kept(/** @type {import("../net/node.js").RenderNode} */ (this.node), this.#path(false, this.refine).path) : null;
     if (best) {
       this.#channel.overtake();
       this.#show(best, this.view(), this.query().join("&"));
@@ -125,7 +127,7 @@ export class RenderedPane extends Pane {
     const controller = new AbortController();
     this.#converging = controller;
     try {
-      const found = await picture(node, this.#path(false, this.refine), { signal: controller.signal, viewKey: `${this.key}.rest`, priority: "low" });
+      const found = await picture(node, this.#path(false, this.refine).path, { signal: controller.signal, viewKey: `${this.key}.rest`, priority: "low" });
       if (!controller.signal.aborted && found.complete) this.#show(found, view, query);
     } catch (error) {
       // The full picture stays; its badge says what it is.
@@ -145,35 +147,40 @@ export class RenderedPane extends Pane {
     this.written();
   }
 
-  /** @param {boolean} draft @param {number} [refine] */
+  /** @param {boolean} draft @param {number} [refine] @returns {{path: string, expected_bytes: number}} expected of drafts, by the table of costs */
   #path(draft, refine = 1) {
     const ratio = window.devicePixelRatio || 1;
     const scale = Math.min(ratio, (draft ? MOST_MOVING_PX : MOST_PX) / Math.max(this.width, this.height));
     let width = Math.max(32, Math.round(this.width * scale));
     let height = Math.max(32, Math.round(this.height * scale));
     const options = this.query();
+    let expected_bytes = 0;
     if (draft) {
       const plan = motionPlan(width, height, this.colors);
-      ({ width, height } = plan);
+      ({ width, height, expected_bytes } = plan);
       options.push(`accept=${plan.type}`, `quality=${plan.quality}`, "draft=yes");
     } else {
       options.push(...restFormat(this.format, this.colors));
       if (refine > 1) options.push(`refine=${refine}`);
     }
     options.push(`viewport=${width},${height}`);
-    return `/studies/${this.study}/series/${this.series?.series_uid}/${this.resource}?${options.join("&")}`;
+    return { path: `/studies/${this.study}/series/${this.series?.series_uid}/${this.resource}?${options.join("&")}`, expected_bytes };
   }
 
   /** @param {boolean} draft */
   #fetch(draft) {
     const node = /** @type {import("../net/node.js").RenderNode} */ (this.node);
-    const path = this.#path(draft);
+    const { path, expected_bytes } = this.#path(draft);
+    const { colors } = this;
+    // As many as the round trip and the server's work take, or the line would lie idle between two pictures.
+    this.#channel.width = abreast(DRAFT_MS);
     const view = this.view();
     const query = this.query().join("&");
     this.working(true, t(this.shown ? "viewer.rendering" : "viewer.volume.loading"));
     this.#channel.ask(
       (signal, slot) => picture(node, path, { signal, viewKey: `${this.key}.${slot}`, keep: !draft, priority: "high" }),
       (found) => {
+        if (expected_bytes) line.weighed(colors, found.bytes / expected_bytes);
         this.#show(found, view, query);
         if (this.#moving || draft) return;
         // Slices are still arriving: the same view will look better in a moment.

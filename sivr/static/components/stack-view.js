@@ -190,6 +190,7 @@ export class StackView extends Pane {
 
   /** @param {import("../tools/stack-reader.js").Shown} shown */
   #shown(shown) {
+    this.standing = shown.tile > 0;
     this.paint(shown.picture.bitmap);
     this.working(false);
     this.#follow();

@@ -37,6 +37,7 @@ const PATHS = {
   more: "M5 12h.5M12 12h.5M19 12h.5",
   crosshair: "M12 3v7M12 14v7M3 12h7M14 12h7",
   history: "M4 12a8 8 0 1 0 3-6M4 4v4h4M12 8v5l3 2",
+  signal: "M4 19v-3M9 19v-6M14 19V9M19 19V5",
   keyboard: "M3 7h18v11H3zM7 11h.5M11 11h.5M15 11h.5M8 15h8",
 };
 

@@ -1,12 +1,14 @@
 // @ts-check
 /**
- * Pictures of a node: fetched, decoded, kept in memory within a bound of bytes, newest first. Also what is known of the
- * line: how quick it is, and so how large a picture may be while something moves.
+ * Pictures of a node: fetched, decoded, kept in memory within a bound of bytes, newest first; and how large one may be
+ * while something moves, to fit the line.
  */
 import { ByteCache } from "../lib/cache.js";
 import { Problem, asProblem } from "./http.js";
+import { PARTS, line, serverTime } from "./line.js";
 import { session } from "./session.js";
 import { SHOWN, choose } from "../model/formats.js";
+import { t } from "../model/language.js";
 
 /** @typedef {import("./node.js").RenderNode} RenderNode */
 /** @typedef {import("../model/formats.js").Likeness} Likeness */
@@ -30,54 +32,42 @@ const QUALITY = 90;
 const cache = new ByteCache(LIMIT_BYTES);
 session.addEventListener("closed", () => cache.clear());
 
-/** What is known of the line, as moving averages. */
-const told = /** @type {any} */ (navigator).connection;
-export const line = {
-  // Browsers that tell something of the line never tell of more than 10 Mbit/s.
-  goodput_bytes_s: told?.downlink > 0 && told.downlink < 9 ? (told.downlink * 1e6) / 8 : 4_000_000,
-  round_trip_ms: 30,
+/** Bytes of decoded pictures that this tab holds. */
+export const heldBytes = () => cache.bytes;
 
-  /** @param {number} bytes @param {number} first_ms until the first byte @param {number} all_ms */
-  note(bytes, first_ms, all_ms) {
-    const body_s = Math.max(all_ms - first_ms, 1) / 1000;
-    // Small bodies arrive in one piece and say nothing of the rate.
-    if (bytes > 6000) this.goodput_bytes_s += 0.3 * (Math.min(bytes / body_s, 50_000_000) - this.goodput_bytes_s);
-    this.round_trip_ms += 0.3 * (first_ms - this.round_trip_ms);
-  },
-
-  /** Bytes a picture may have so that ten arrive in a second. */
-  get budget_bytes() {
-    return this.goodput_bytes_s / 10;
-  },
-
-  /** True where something nobody has asked for may be fetched without keeping the line from what comes next. @param {number} bytes */
-  spares(bytes) {
-    return bytes < this.goodput_bytes_s * 3;
-  },
-};
+export { line };
 
 /** Size, as a part of that at rest, and likeness of pictures while something moves: the best first. @type {[number, Likeness][]} */
 const STEPS = [[1, "0.98"], [1, "0.95"], [0.75, "0.95"], [0.5, "0.95"], [0.5, "0.90"], [0.35, "0.90"]];
 const SMALLEST_PX = 160;
+/** @typedef {{width: number, height: number, type: string, quality: number, expected_bytes: number}} Plan */
 
 /**
- * Size, format and quality of a picture while something moves, to fit the line.
+ * Size, format and quality of a picture that must be on its way soon, to fit the line.
  * @param {number} width @param {number} height what would be asked for at rest
- * @param {"grey" | "color"} [kind]
- * @returns {{width: number, height: number, type: string, quality: number}}
+ * @param {"grey" | "color"} [kind] @param {number} [budget_bytes] while something moves, a tenth of a second
+ * @returns {Plan} expected_bytes by the table of costs
  */
-export function motionPlan(width, height, kind = "grey") {
+export function motionPlan(width, height, kind = "grey", budget_bytes = line.budget_bytes) {
   const most = Math.min(1, 1024 / Math.max(width, height));
+  const weight = line.weights[kind];
   for (const [scale, likeness] of STEPS) {
     const found = choose(kind, likeness, line.goodput_bytes_s, SHOWN);
     const w = Math.max(64, Math.round(width * most * scale));
     const h = Math.max(64, Math.round(height * most * scale));
-    if (found?.quality && w * h * found.bytes_per_pixel <= line.budget_bytes) return { width: w, height: h, type: found.type, quality: found.quality };
+    if (found?.quality && w * h * found.bytes_per_pixel * weight <= budget_bytes) return planned(w, h, found);
   }
   const small = Math.min(1, SMALLEST_PX / Math.max(width, height));
-  const { type, quality } = choose(kind, "0.90", line.goodput_bytes_s, SHOWN) ?? { type: "image/jpeg", quality: 30 };
-  return { width: Math.round(width * small), height: Math.round(height * small), type, quality: quality ?? 30 };
+  const least = choose(kind, "0.90", line.goodput_bytes_s, SHOWN) ?? { type: "image/jpeg", quality: 30, bytes_per_pixel: 0.04 };
+  return planned(Math.round(width * small), Math.round(height * small), least);
 }
+
+/** @param {number} width @param {number} height @param {{type: string, quality: number | null, bytes_per_pixel: number}} format @returns {Plan} */
+const planned = (width, height, { type, quality, bytes_per_pixel }) =>
+  ({ width, height, type, quality: quality ?? 30, expected_bytes: width * height * bytes_per_pixel });
+
+/** How many pictures of a view may be under way at once, so that a long round trip does not keep them from coming. @param {number} server_ms */
+export const abreast = (server_ms) => Math.min(4, Math.max(2, Math.ceil((line.round_trip_ms + server_ms) / 100 + 1)));
 
 let settled_bytes_s = 0;
 /** The line's rate, followed only when it has changed much: pictures at hand are found by their format. */
@@ -107,45 +97,97 @@ export const kept = (node, path) => cache.get(node.base + path);
 const warningsOf = (header) =>
   [...header.matchAll(/\b299 \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, quoted]) => quoted.replace(/\\(.)/g, "$1"));
 
+/**
+ * An answer's body, noting what it tells of the line. Giving it up stops the server and the line, also when the head is
+ * here already.
+ * @param {RenderNode} node @param {string} path
+ * @param {{signal?: AbortSignal, priority?: RequestPriority, begun?: () => void}} how begun is called when the head is here
+ * @returns {Promise<{blob: Blob, headers: Headers}>}
+ */
+async function carried(node, path, { signal, priority, begun }) {
+  const transfer = line.begin();
+  let whole = false;
+  /** @type {Uint8Array[]} */
+  const pieces = [];
+  /** @type {Response} */
+  let response;
+  try {
+    response = await node.send(path, { signal, timeout_ms: 120_000, priority });
+    transfer.head(response.headers);
+    begun?.();
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    const stop = () => reader.cancel().catch(() => {});
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+        pieces.push(piece.value);
+        transfer.received(piece.value.length);
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+    if (signal?.aborted) throw new DOMException("", "AbortError");
+    whole = true;
+  } catch (error) {
+    throw error instanceof TypeError ? new Problem(t("error.network"), { network: true }) : asProblem(error);
+  } finally {
+    const whole_ms = transfer.end(whole);
+    if (whole) noteLast(/** @type {Response} */ (response).headers, pieces, whole_ms);
+  }
+  return { blob: new Blob(pieces, { type: response.headers.get("Content-Type") ?? "" }), headers: response.headers };
+}
+
+/** @param {Headers} headers @param {Uint8Array[]} pieces @param {number} whole_ms */
+function noteLast(headers, pieces, whole_ms) {
+  line.last = {
+    bytes: pieces.reduce((sum, one) => sum + one.length, 0),
+    type: headers.get("Content-Type") ?? "", quality: headers.get("Sivr-Quality") ?? "", whole_ms,
+    parts: serverTime(headers).filter(([name]) => PARTS.has(name)),
+  };
+}
+
+/**
+ * A sheet of small pictures (GET …/filmstrip), as its encoded bytes, and the frames it could not show (from 1).
+ * @param {RenderNode} node @param {string} path @param {AbortSignal} signal
+ * @returns {Promise<{blob: Blob, missing: Set<number>}>}
+ */
+export async function sheet(node, path, signal) {
+  const { blob, headers } = await carried(node, path, { signal, priority: "low" });
+  return { blob, missing: new Set((headers.get("Sivr-Missing") ?? "").split(",").filter(Boolean).map(Number)) };
+}
+
 /** Pictures asked for by more than one at the same time are fetched once. @type {Map<string, Promise<Picture>>} */
 const underWay = new Map();
 
 /**
  * @param {RenderNode} node @param {string} path below the node's address, with its query
- * @param {{signal?: AbortSignal, viewKey?: string, keep?: boolean, priority?: RequestPriority}} [how]
+ * @param {{signal?: AbortSignal, viewKey?: string, keep?: boolean, priority?: RequestPriority, begun?: () => void}} [how]
  * @returns {Promise<Picture>}
  */
 export async function picture(node, path, how = {}) {
   const key = node.base + path;
   const found = cache.get(key);
   if (found) return found;
-  const { signal, viewKey, keep = true, priority } = how;
+  const { signal, viewKey, keep = true, priority, begun } = how;
   const running = signal ? undefined : underWay.get(key);
   if (running) return running;
   const work = (async () => {
     // The view key tells the node which requests replace each other; it does not belong to the picture.
     const asked = viewKey ? `${path}${path.includes("?") ? "&" : "?"}view=${viewKey}` : path;
-    const started = performance.now();
-    const response = await node.send(asked, { signal, timeout_ms: 120_000, priority });
-    const first = performance.now() - started;
-    /** @type {Blob} */
-    let blob;
+    const { blob, headers } = await carried(node, asked, { signal, priority, begun });
     /** @type {ImageBitmap} */
     let bitmap;
     try {
-      blob = await response.blob();
-      line.note(blob.size, first, performance.now() - started);
       bitmap = await createImageBitmap(blob);
     } catch (error) {
-      if (signal?.aborted) throw asProblem(new DOMException("", "AbortError"));
       throw new Problem(String(error));
     }
-    const complete = response.headers.get("Sivr-Complete") !== "no";
+    const complete = headers.get("Sivr-Complete") !== "no";
     /** @type {Picture} */
     const made = {
-      bitmap, quality: response.headers.get("Sivr-Quality") ?? "", complete, bytes: blob.size,
-      sampling: /** @type {Picture["sampling"]} */ (response.headers.get("Sivr-Sampling") ?? ""),
-      warnings: warningsOf(response.headers.get("Warning") ?? ""),
+      bitmap, quality: headers.get("Sivr-Quality") ?? "", complete, bytes: blob.size,
+      sampling: /** @type {Picture["sampling"]} */ (headers.get("Sivr-Sampling") ?? ""),
+      warnings: warningsOf(headers.get("Warning") ?? ""),
     };
     if (keep && complete) cache.put(key, made, bitmap.width * bitmap.height * 4);
     return made;
@@ -159,7 +201,7 @@ export async function picture(node, path, how = {}) {
 }
 
 /**
- * Of everything asked for, the newest wins: at most two requests run, the newest waits, the rest is forgotten.
+ * Of everything asked for, the newest wins: a few requests run, the newest waits, the rest is forgotten.
  */
 export class NewestWins {
   #number = 0;
@@ -169,7 +211,7 @@ export class NewestWins {
   /** @type {(() => void) | null} */
   #waiting = null;
 
-  /** @param {1 | 2} [width] how many may run at once @param {number} [patience_ms] an older one is given up after that */
+  /** @param {number} [width] how many may run at once @param {number} [patience_ms] an older one is given up after that */
   constructor(width = 2, patience_ms = 400) {
     this.width = width;
     this.patience_ms = patience_ms;
@@ -186,7 +228,8 @@ export class NewestWins {
     const start = () => {
       const controller = new AbortController();
       const taken = new Set(this.#running.map((one) => one.slot));
-      const slot = taken.has(0) ? 1 : 0;
+      let slot = 0;
+      while (taken.has(slot)) slot += 1;
       const entry = { number, slot, controller, started_ms: performance.now() };
       this.#running.push(entry);
       work(controller.signal, slot)

@@ -7,7 +7,6 @@ import { asProblem } from "../net/http.js";
 import { institutionAt } from "../net/institution.js";
 import { institutions, patient as fetchPatient } from "../net/toplevel.js";
 import "../model/messages/viewer.js";
-import "../model/messages/volume.js";
 import { t } from "../model/language.js";
 import { fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";
@@ -339,7 +338,7 @@ export class ViewerPage extends View {
   }
 
   #drawPanelButtons() {
-    fill(this.#panelButtons, Object.entries(PANELS).map(([id, panel]) =>
+    fill(this.#panelButtons, Object.entries(PANELS).filter(([, panel]) => !panel.curious).map(([id, panel]) =>
       h("button", {
         type: "button", class: "plain button", id: `${id}-button`, "aria-pressed": String(this.#panelId === id), title: t(panel.label),
         onclick: () => this.togglePanel(id),

@@ -1,19 +1,36 @@
 // @ts-check
 /**
- * Reading a stack: which picture to ask for now, which next, and what to show meanwhile. While the reader moves, small
- * drafts fit the line; at rest the exact picture comes; neighbors in the direction of travel are fetched ahead.
+ * Reading a stack: which picture to ask for now, which next, and what to show meanwhile. While the reader moves, a tile
+ * of the film strip is shown at once, or a draft that fits the line; at rest the exact picture comes, on a slow line
+ * after a sharp one that fits a quarter of a second; what is left behind is canceled; the rest is fetched ahead.
  */
-import { NewestWins, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
+import { NewestWins, abreast, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
 import { asProblem } from "../net/http.js";
+import { restDelay } from "../model/strip-plan.js";
 import { parameter, same } from "../model/windows.js";
 import { clamp } from "../lib/geometry.js";
+import { FilmStrip } from "./film-strip.js";
 
 /** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
 /** @typedef {import("../model/types.js").Window} Window */
 /** @typedef {import("../net/pictures.js").Picture} Picture */
-/** @typedef {{picture: Picture, index: number, window: Window | null, inverted: boolean}} Shown */
+/** @typedef {{picture: Picture, index: number, window: Window | null, inverted: boolean, tile: number}} Shown tile: side of a film strip's tile, 0 for other pictures */
 
+/** Where the window is dragged: longer than between two movements of a mouse. */
 const REST_MS = 140;
+/** Where pictures come as quickly as that, nothing has to stand in for them. */
+const INSTANT_MS = 45;
+/** Steps that are further apart belong to no movement. */
+const PAUSE_MS = 500;
+/** On a line that needs longer for the exact picture a sharp one comes before it. */
+const LONG_MS = 450;
+const SHARP_S = 0.25;
+/** At rest for so long, neighbors may be worth their bytes. */
+const DWELL_MS = 2500;
+/** What a server spends on a slice, ms. */
+const SLICE_MS = 20;
+/** Of the table's lossless pictures: before any of this stack is known. */
+const EXACT_BYTES_PER_PIXEL = 0.25;
 /** Up to this many pixels a picture is always asked for as it is stored. */
 const NATIVE_PIXELS = 1_400_000;
 
@@ -42,6 +59,14 @@ export class StackReader extends EventTarget {
   /** What exact pictures of this stack weigh of late; 0 while unknown. */
   #exact_bytes = 0;
   #aheadController = new AbortController();
+  #dwellTimer = 0;
+  /** Whether what is under way was asked for at rest. */
+  #resting = false;
+  /** Between the last steps; Infinity after a pause. */
+  #gap_ms = Infinity;
+  #stepped_ms = -Infinity;
+  /** @type {FilmStrip} */
+  strip;
 
   /** @param {import("../net/node.js").RenderNode} node @param {string} study @param {SeriesContents} series */
   constructor(node, study, series) {
@@ -50,6 +75,8 @@ export class StackReader extends EventTarget {
     this.study = study;
     this.series = series;
     this.index = Math.floor((series.frames.length - 1) / 2);
+    this.strip = new FilmStrip(node, study, series);
+    this.strip.addEventListener("sheet", () => this.#sheet());
   }
 
   get count() {
@@ -64,12 +91,23 @@ export class StackReader extends EventTarget {
     return this.series.color ? "color" : "grey";
   }
 
+  /** Parameters besides window and inversion that change how frames look. @returns {string[]} */
+  get colors() {
+    return [];
+  }
+
+  /** The parameters that say how frames are shown. @returns {string[]} */
+  #lookQuery() {
+    const query = [...this.colors];
+    if (this.window && !this.series.color) query.push(`window=${parameter(this.window)}`);
+    if (this.inverted) query.push("invert=yes");
+    return query;
+  }
+
   /** @param {number} index @param {string[]} options */
   #path(index, options) {
     const { instance_uid, frame } = this.series.frames[index];
-    const query = [...options];
-    if (this.window && !this.series.color) query.push(`window=${parameter(this.window)}`);
-    if (this.inverted) query.push("invert=yes");
+    const query = [...options, ...this.#lookQuery()];
     return `/studies/${this.study}/series/${this.series.series_uid}/instances/${instance_uid}/frames/${frame}/rendered?${query.join("&")}`;
   }
 
@@ -86,24 +124,53 @@ export class StackReader extends EventTarget {
   }
 
   /** A small one while something moves. @param {number} index */
-  #draftPath(index) {
+  #draftPlan(index) {
     const { columns, rows } = this.series.frames[index];
     const plan = motionPlan(columns, rows, this.#kind);
-    return this.#path(index, [`accept=${plan.type}`, `quality=${plan.quality}`, "draft=yes", `viewport=${plan.width},${plan.height}`]);
+    return { ...plan, path: this.#path(index, [`accept=${plan.type}`, `quality=${plan.quality}`, "draft=yes", `viewport=${plan.width},${plan.height}`]) };
+  }
+
+  /** As good a one as a quarter of a second brings; it says of itself what it is. @param {number} index */
+  #sharpPlan(index) {
+    const { columns, rows } = this.series.frames[index];
+    const plan = motionPlan(columns, rows, this.#kind, line.goodput_bytes_s * SHARP_S);
+    const options = [`accept=${plan.type}`, `quality=${plan.quality}`];
+    if (plan.width < columns) options.push("draft=yes", `viewport=${plan.width},${plan.height}`);
+    return { ...plan, path: this.#path(index, options) };
+  }
+
+  /** How long the exact picture would be on its way, ms. @param {number} index */
+  #exactCarry(index) {
+    const { columns, rows } = this.series.frames[index];
+    return line.carry_ms(this.#exact_bytes || Math.min(columns * rows, NATIVE_PIXELS) * EXACT_BYTES_PER_PIXEL);
   }
 
   /** True where the exact picture comes as quickly as a draft would. @param {number} index */
   #quick(index) {
-    const { columns, rows } = this.series.frames[index];
-    const expected = this.#exact_bytes || Math.min(columns * rows, NATIVE_PIXELS) * 0.4;
-    return expected < line.budget_bytes;
+    return this.#exactCarry(index) < 100;
+  }
+
+  /** True where nobody would notice the wait for the exact picture. @param {number} index */
+  #instant(index) {
+    return this.#exactCarry(index) + line.round_trip_ms < INSTANT_MS;
   }
 
   /** @param {number} index */
   go(index) {
     const next = clamp(Math.round(index), 0, this.count - 1);
     if (next === this.index && this.shown?.index === next) return;
-    if (next !== this.index) this.#direction = next > this.index ? 1 : -1;
+    if (next !== this.index) {
+      this.#direction = next > this.index ? 1 : -1;
+      const now = performance.now();
+      const gap_ms = now - this.#stepped_ms;
+      this.#gap_ms = gap_ms > PAUSE_MS ? Infinity : this.#gap_ms === Infinity ? gap_ms : (this.#gap_ms + gap_ms) / 2;
+      this.#stepped_ms = now;
+      // What is left behind would keep the line from what is wanted now.
+      if (!this.#instant(next)) {
+        this.#channel.cancel();
+        this.#forgetAhead();
+      }
+    }
     this.index = next;
     this.ask();
   }
@@ -112,8 +179,7 @@ export class StackReader extends EventTarget {
   setWindow(window) {
     if (same(window, this.window)) return;
     this.window = window;
-    this.#forgetAhead();
-    this.ask();
+    this.changed();
   }
 
   /** Something else about the picture changed (format, inversion, size). */
@@ -124,48 +190,115 @@ export class StackReader extends EventTarget {
 
   ask() {
     clearTimeout(this.#restTimer);
-    const { index } = this;
+    clearTimeout(this.#dwellTimer);
+    const { index, strip, shown } = this;
+    [strip.index, strip.direction] = [index, this.#direction];
     const exact = kept(this.node, this.restPath(index));
     if (exact) {
       this.#channel.overtake();
       this.#show(exact, index, this.window, this.inverted);
       this.#planAhead();
-      return;
-    }
-    if (this.#quick(index)) {
-      this.#fetch(this.restPath(index));
-      return;
-    }
-    const draft = kept(this.node, this.#draftPath(index));
-    if (draft) {
-      this.#channel.overtake();
-      this.#show(draft, index, this.window, this.inverted);
-    } else this.#fetch(this.#draftPath(index));
-    // Only when the hand rests: the exact picture would keep a slow line busy that the next draft needs.
-    this.#restTimer = window.setTimeout(() => this.#fetch(this.restPath(this.index)), REST_MS);
+    } else if (!shown) this.#rest();
+    else if (shown.index === index && !shown.tile) this.#look();
+    else this.#step();
   }
 
-  /** @param {string} path */
-  #fetch(path) {
+  /** Another slice: some picture of it now, the exact one when the hand rests. */
+  #step() {
+    if (this.#instant(this.index)) return this.#fetch(this.restPath(this.index));
+    this.#standIn();
+    // While the reader moves, a sheet at a time: it brings this slice and those around it for what two drafts weigh.
+    this.strip.fill(1);
+    if (this.count < 3) this.#draft();
+    const delay_ms = restDelay(this.#gap_ms, line.round_trip_ms, this.#exactCarry(this.index));
+    this.#restTimer = window.setTimeout(() => this.#rest(), delay_ms);
+    return undefined;
+  }
+
+  /** The same slice looks otherwise: what is on the screen is adjusted there, and the server follows as the line can. */
+  #look() {
+    if (this.#quick(this.index)) return this.#fetch(this.restPath(this.index));
+    this.strip.hold();
+    // The exact picture in the former look would keep the line from the drafts in this one.
+    if (this.#resting) this.#channel.cancel();
+    this.#resting = false;
+    // As many as travel at once, or the line would lie idle between two drafts.
+    this.#channel.width = abreast(SLICE_MS);
+    this.#draft();
+    this.#restTimer = window.setTimeout(() => this.#rest(), REST_MS);
+    return undefined;
+  }
+
+  #sheet() {
+    this.#standIn();
+    const { shown, index } = this;
+    if (shown?.index === index && !shown.tile && this.strip.complete) this.#planAhead();
+  }
+
+  /** Show the tile of the slice that is asked for, unless something as good is on the screen. */
+  #standIn() {
+    const { index, shown } = this;
+    if (!shown || (shown.index === index && !shown.tile)) return;
+    const tile = this.strip.tile(index, this.colors.join());
+    if (!tile) return;
+    const { window, inverted } = tile.look;
+    if (shown.index === index && shown.tile >= tile.side && same(shown.window, window) && shown.inverted === inverted) return;
+    const stand = { bitmap: tile.bitmap, quality: "preview", sampling: /** @type {const} */ (""), complete: true, bytes: 0, warnings: [] };
+    this.#show(stand, index, window, inverted, tile.side);
+  }
+
+  /** A small one that fits the line. */
+  #draft() {
+    const plan = this.#draftPlan(this.index);
+    this.#fetch(plan.path, { expected_bytes: plan.expected_bytes, keep: false });
+  }
+
+  /** The hand rests: the exact picture, and before it a sharp one where that takes long. */
+  #rest() {
+    const { index } = this;
+    this.#resting = true;
+    this.strip.hold();
+    const path = this.restPath(index);
+    if (line.round_trip_ms + this.#exactCarry(index) < LONG_MS) return this.#fetch(path);
+    const plan = this.#sharpPlan(index);
+    const had = kept(this.node, plan.path);
+    if (had) {
+      this.#show(had, index, this.window, this.inverted);
+      return this.#fetch(path);
+    }
+    // The question for the exact one travels while the sharp one comes.
+    const begun = () => void (path === this.restPath(this.index) && this.#fetch(path));
+    return this.#fetch(plan.path, { expected_bytes: plan.expected_bytes, begun });
+  }
+
+  /**
+   * @param {string} path
+   * @param {{expected_bytes?: number, keep?: boolean, begun?: () => void}} [how] expected_bytes of a lossy picture by the
+   *   table of costs; begun is called when it is on its way
+   */
+  #fetch(path, { expected_bytes = 0, keep, begun } = {}) {
     const { index, window, inverted } = this;
     this.dispatchEvent(new Event("asking"));
     this.#channel.ask(
-      (signal, slot) => picture(this.node, path, { signal, viewKey: `${this.#key}.${slot}`, priority: "high" }),
+      (signal, slot) => picture(this.node, path, { signal, viewKey: `${this.#key}.${slot}`, priority: "high", keep, begun }),
       (found) => {
+        if (expected_bytes) line.weighed(this.#kind, found.bytes / expected_bytes);
+        else this.#exact_bytes = this.#exact_bytes ? 0.7 * this.#exact_bytes + 0.3 * found.bytes : found.bytes;
+        // A tile of the slice that is wanted now is better than the best of another.
+        if (index !== this.index && this.shown?.index === this.index) return;
         this.#show(found, index, window, inverted);
-        if (!path.includes("draft=yes")) this.#exact_bytes = this.#exact_bytes ? 0.7 * this.#exact_bytes + 0.3 * found.bytes : found.bytes;
         if (!found.complete && index === this.index) {
           clearTimeout(this.#restTimer);
           this.#restTimer = globalThis.setTimeout(() => this.#fetch(this.restPath(this.index)), 600);
-        } else this.#planAhead();
+        } else if (path === this.restPath(this.index)) this.#planAhead();
       },
       (problem) => this.dispatchEvent(new CustomEvent("problem", { detail: problem })),
     );
   }
 
-  /** @param {Picture} found @param {number} index @param {Window | null} window @param {boolean} inverted */
-  #show(found, index, window, inverted) {
-    this.shown = { picture: found, index, window, inverted };
+  /** @param {Picture} found @param {number} index @param {Window | null} window @param {boolean} inverted @param {number} [tile] the side of a film strip's tile */
+  #show(found, index, window, inverted, tile = 0) {
+    this.shown = { picture: found, index, window, inverted, tile };
     this.dispatchEvent(new CustomEvent("shown", { detail: this.shown }));
   }
 
@@ -176,20 +309,31 @@ export class StackReader extends EventTarget {
   }
 
   /**
-   * Fetch neighbors: more ahead than behind, and only while nothing newer is asked for. On a slow line a film strip of
-   * drafts.
+   * At rest: the film strip in the look of now, then the exact neighbors, more ahead than behind and only while nothing
+   * newer is asked for. Where the line is slow they come late: their bytes may be somebody's money.
    */
   #planAhead() {
     const { signal } = this.#aheadController;
-    const reach = line.budget_bytes > 100_000 ? 16 : 8;
+    const { strip } = this;
+    strip.show({ query: this.#lookQuery(), window: this.window, inverted: this.inverted, colors: this.colors.join() });
+    if (!this.#instant(this.index)) strip.fill(2);
+    clearTimeout(this.#dwellTimer);
+    if (this.#quick(this.index)) this.#neighbors(signal, line.budget_bytes > 100_000 ? 16 : 8);
+    else this.#dwellTimer = globalThis.setTimeout(() => this.#neighbors(signal, 2), DWELL_MS);
+  }
+
+  /** @param {AbortSignal} signal @param {number} reach */
+  #neighbors(signal, reach) {
     const next = () => {
       if (signal.aborted || this.#channel.busy) return undefined;
+      // Some picture of every slice goes before the exact one of a few.
+      if (!this.#instant(this.index) && !this.strip.complete) return undefined;
       for (let step = 1; step <= reach; step += 1) {
         const places = [this.index + this.#direction * step];
         if (step * 3 <= reach) places.push(this.index - this.#direction * step);
         for (const place of places) {
           if (place < 0 || place >= this.count) continue;
-          const path = this.#quick(place) ? this.restPath(place) : this.#draftPath(place);
+          const path = this.restPath(place);
           if (!kept(this.node, path) && !this.#fetching.has(path)) return path;
         }
       }
@@ -208,11 +352,10 @@ export class StackReader extends EventTarget {
         }
       }
     };
-    while (this.#ahead < 2) {
+    while (this.#ahead < (this.#quick(this.index) ? 2 : 1)) {
       this.#ahead += 1;
-      const mine = signal;
       run().finally(() => {
-        if (!mine.aborted) this.#ahead -= 1;
+        if (!signal.aborted) this.#ahead -= 1;
       });
     }
   }
@@ -222,6 +365,8 @@ export class StackReader extends EventTarget {
 
   close() {
     clearTimeout(this.#restTimer);
+    clearTimeout(this.#dwellTimer);
+    this.strip.close();
     this.#channel.cancel();
     this.#aheadController.abort();
   }
