@@ -1,7 +1,9 @@
 // @ts-check
 /** Panels beside the pictures. */
+import "../components/annotation-list.js";
 import "../components/findings.js";
 import "../components/network-panel.js";
+import "../model/messages/measure.js";
 
 /**
  * @typedef {object} Panel
@@ -19,6 +21,10 @@ export const PANELS = {
       const { institution, uid } = study ?? page.studies[0];
       return Object.assign(document.createElement("sivr-findings"), { institution, study: uid });
     },
+  },
+  annotations: {
+    label: "annotations", icon: "length",
+    draw: (page) => Object.assign(document.createElement("sivr-annotation-list"), { study: page.workspace.active.study ?? page.studies[0], workspace: page.workspace, page }),
   },
   network: { label: "network", icon: "signal", curious: true, draw: () => document.createElement("sivr-network") },
 };

@@ -1,5 +1,6 @@
 // @ts-check
 /** What can be done with a stack of frames. */
+import { measureActions, measureKeys, measureShelf } from "./measure.js";
 import { formatAction, pageActions, resetAction, windowAction } from "./reading.js";
 
 /** @typedef {import("../components/stack-view.js").StackView} StackView */
@@ -15,14 +16,16 @@ const at = ({ view }) => view.reader?.index ?? 0;
 const middle = ({ view }) => ({ x: view.width / 2, y: view.height / 2 });
 
 /** @type {import("../components/action-bar.js").Shelf[]} */
-export const stackShelves = [];
+export const stackShelves = [measureShelf];
 
 /** @type {Action[]} */
 export const stackActions = [
+  ...measureKeys,
   { id: "window", label: "tool.window", icon: "window", group: "hands", keys: ["w"], hand: "window", when: grey },
   { id: "scroll", label: "tool.scroll", icon: "scroll", group: "hands", keys: ["s"], hand: "scroll", when: several },
   { id: "pan", label: "tool.pan", icon: "pan", group: "hands", keys: ["p"], hand: "pan" },
   { id: "zoom", label: "tool.zoom", icon: "zoom", group: "hands", keys: ["z"], hand: "zoom" },
+  ...measureActions,
   windowAction,
   { id: "invert", label: "tool.invert", icon: "invert", group: "picture", keys: ["i"], pressed: ({ view }) => !!view.reader?.inverted, run: ({ view }) => view.invert() },
   { id: "fit", label: "tool.fit", icon: "fit", group: "picture", keys: ["f"], run: ({ view }) => view.fit() },

@@ -42,7 +42,7 @@ export class Cell extends View {
       return;
     }
     const view = /** @type {any} */ (document.createElement(VIEWS[this.mode]));
-    Object.assign(view, { node: study.node, study: study.uid, series, texts: study.texts, ...settings });
+    Object.assign(view, { node: study.node, study: study.uid, series, texts: study.texts, book: study.book, ...settings });
     this.view = view;
     for (const event of ["change", "arranged", "point"]) {
       view.addEventListener(event, () => this.dispatchEvent(new CustomEvent("moved", { bubbles: true, detail: event })));

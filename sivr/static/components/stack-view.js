@@ -9,6 +9,7 @@ import { dragged, echo, ownWindows, same } from "../model/windows.js";
 import { StackReader } from "../tools/stack-reader.js";
 import { gestures } from "../tools/gestures.js";
 import { addHands, byHands, handOver } from "../tools/hands.js";
+import { Drawings } from "./drawings.js";
 import { Pane } from "./pane.js";
 
 /** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
@@ -32,6 +33,10 @@ export class StackView extends Pane {
   series = null;
   /** @type {StackReader | null} */
   reader = null;
+  /** Annotations of the study. @type {import("../tools/annotation-book.js").AnnotationBook | null} */
+  book = null;
+  /** @type {Drawings | null} */
+  drawings = null;
   #tool = "window";
   format = /** @type {import("../model/formats.js").Format} */ ("auto");
   zoom = 1;
@@ -77,6 +82,7 @@ export class StackView extends Pane {
       this.#write();
     });
     this.#gestures();
+    this.drawings = this.book && new Drawings(this, this.book);
     this.working(true);
     reader.ask();
     this.#write();

@@ -78,6 +78,7 @@ export function problemFrom(status, body, retryAfter = null) {
  * @typedef {object} Ask
  * @property {string} [method]
  * @property {any} [json] sent as the body
+ * @property {Blob} [body] sent as it is
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
  * @property {RequestCredentials} [credentials]
@@ -92,10 +93,11 @@ export function problemFrom(status, body, retryAfter = null) {
  * @returns {Promise<Response>}
  */
 export async function send(url, ask = {}) {
-  const { method = "GET", json, headers = {}, signal, credentials = "omit", timeout_ms = 30_000, priority, keepalive } = ask;
+  const { method = "GET", json, body, headers = {}, signal, credentials = "omit", timeout_ms = 30_000, priority, keepalive } = ask;
   const limit = bounded(timeout_ms, signal);
   /** @type {RequestInit} */
   const init = { method, headers: { ...headers }, credentials, signal: limit.signal, priority, keepalive, cache: "default" };
+  if (body) init.body = body;
   if (json !== undefined) {
     init.body = JSON.stringify(json);
     /** @type {Record<string, string>} */ (init.headers)["Content-Type"] = "application/json";

@@ -2,6 +2,7 @@
 /** A study opened for reading: its node, its series, what stands over its pictures. */
 import { institutionAt } from "../net/institution.js";
 import { nodeAt } from "../net/node.js";
+import { bookOf } from "./annotation-book.js";
 import { date } from "../model/language.js";
 import { facts, fullName } from "../model/people.js";
 
@@ -11,6 +12,8 @@ import { facts, fullName } from "../model/people.js";
  * @property {string} uid
  * @property {import("../model/types.js").Patient} patient
  * @property {import("../net/institution.js").Institution} institution
+ * @property {import("../model/types.js").Institution} site the same, as the toplevel knows it
+ * @property {import("./annotation-book.js").AnnotationBook} book its annotations
  * @property {import("../net/node.js").RenderNode} node
  * @property {import("../model/types.js").Study} study
  * @property {SeriesContents[]} series
@@ -31,7 +34,7 @@ export async function openStudy(place, uid, patient) {
   const { series } = await node.contents(uid);
   const when = date(study.study_date);
   return {
-    uid, patient, institution, node, study, series,
+    uid, patient, institution, site: place, book: bookOf(institution, uid), node, study, series,
     title: [study.description || study.modalities.join(" "), when].filter(Boolean).join(" · "),
     texts: { tl: [fullName(patient), facts(patient)], tr: [place.name, [study.description, when].filter(Boolean).join(" · ")] },
   };
