@@ -46,6 +46,8 @@ class InstanceHeader(msgspec.Struct, frozen=True, kw_only=True):
     study_id: str = ""
     body_part: str = ""
     laterality: str = ""
+    view: str = ""
+    """Of projection images: View Position or what View Code says, e.g. "CC", "MLO", "LATERAL"."""
     manufacturer: str = ""
     frame_time_ms: float | None = None
     calibration: Calibration | None = None

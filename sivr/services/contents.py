@@ -44,6 +44,8 @@ class FrameContents(msgspec.Struct, frozen=True):
     """Only where it differs from the series' own."""
     phase: tuple[str, ...] = ()
     instance_number: int | None = None
+    side: str = ""
+    """Laterality and view of a projection image, e.g. "R CC"."""
     scale: int = 0
     """Which of the series' ``scales`` measurements on this frame are made with."""
     time_ms: float | None = None
@@ -90,6 +92,8 @@ class SeriesContents(msgspec.Struct, frozen=True, kw_only=True):
     modality: str
     number: int | None
     description: str
+    body_part: str
+    laterality: str
     renderable: bool
     why_not: str
     frame_count: int
@@ -240,6 +244,8 @@ def describe(series: OpenSeries, progress: Progress, window: Window | None, comp
         modality=header.modality,
         number=header.series_number,
         description=header.series_description,
+        body_part=header.body_part,
+        laterality=header.laterality,
         renderable=position is not None,
         why_not=why_not,
         frame_count=series.total,
@@ -313,6 +319,7 @@ def _frames(
                 orientation=None if plane is None or plane.orientation == usual else _orientation(plane),
                 phase=stored.header.frames[number].phase,
                 instance_number=stored.header.instance_number,
+                side=f"{stored.header.laterality} {stored.header.view}".strip() if stored.header.view else "",
                 scale=scales.setdefault(scale_of(stored.header, number), len(scales)),
                 time_ms=_time_ms(stored.header, number),
             )

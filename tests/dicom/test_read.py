@@ -510,3 +510,22 @@ def test_damaged_frames_end_neither_the_process_nor_never(shared_data: Path) -> 
     jp2[place : place + 12] = b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a"
     jp2[place + 12 : place + 20] = bytes(8)
     only_invalid(bytes(jp2))
+
+
+@pytest.mark.parametrize(
+    ("position", "code", "view"),
+    [("CC", "", "CC"), ("", "R-10226", "MLO"), ("", "399162004", "CC"), ("pa", "", "PA"), ("LL", "1", "LL")],
+)
+def test_the_view_of_a_projection_is_its_code_or_its_position(
+    tmp_path: Path, position: str, code: str, view: str
+) -> None:
+    [path] = write_phantom(tmp_path, "ramp", (1, 16, 16))
+    data = pydicom.dcmread(path)
+    data.ImageLaterality, data.ViewPosition = "R", position
+    if code:
+        item = pydicom.Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "SCT", "view"
+        data.ViewCodeSequence = [item]
+    data.save_as(path)
+    header = read_header(path)
+    assert (header.laterality, header.view) == ("R", view)

@@ -1,6 +1,7 @@
 // @ts-check
 /** What can be done in every view: windows, formats, layouts, panels, help. */
 import { h } from "../lib/dom.js";
+import { icon } from "../lib/icons.js";
 import { t } from "../model/language.js";
 import { presets } from "../model/windows.js";
 import { choice, formatMenu, menu, windowMenu } from "../components/toolbar.js";
@@ -60,8 +61,20 @@ function drawLines(workspace, page) {
   page.refresh();
 }
 
+/** @type {Action} */
+const hangingAction = {
+  id: "hanging", label: "hanging", group: "page", right: true,
+  draw: ({ page }) => menu("hanging", t("hanging"), [
+    ...page.protocols.map((one) => h("div", { class: "protocol" },
+      choice(page.own(one) ? one.name : t(one.name), false, () => page.hang(one), "", one.id),
+      page.own(one) && h("button", { type: "button", class: "plain icon-only", "aria-label": t("remove"), title: t("remove"), onclick: () => page.forgetHanging(one) }, icon("close")))),
+    h("button", { type: "button", class: "plain choice keep-hanging", onclick: () => page.keepHanging() }, h("span", { class: "choice-name" }, icon("add"), t("hanging.keep"))),
+  ], "hanging"),
+};
+
 /** @type {Action[]} */
 export const pageActions = [
+  hangingAction,
   {
     id: "layout", label: "layout", group: "page", right: true, keys: ["Alt+1", "Alt+2", "Alt+3", "Alt+4"], keysShown: "Alt+1 … 4",
     draw: ({ workspace, page }) => menu("layout", `${workspace.rows}×${workspace.columns}`, [

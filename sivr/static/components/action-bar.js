@@ -26,6 +26,11 @@ import { tool } from "./toolbar.js";
  * @property {(mode: "2d" | "mpr" | "3d") => void} setMode
  * @property {(step: 1 | -1) => void} stepSeries
  * @property {() => void} help
+ * @property {import("../model/hanging.js").Protocol[]} protocols that fit the study
+ * @property {(protocol: import("../model/hanging.js").Protocol) => boolean} own whether the reader kept it
+ * @property {(protocol: import("../model/hanging.js").Protocol) => void} hang
+ * @property {(protocol: import("../model/hanging.js").Protocol) => void} forgetHanging
+ * @property {() => void} keepHanging
  * @property {Record<string, any>} habits what the reader chose, for every series of this visit
  * @property {import("../tools/open-study.js").OpenStudy[]} studies
  */

@@ -44,6 +44,10 @@ export class StackView extends Pane {
   turns = 0;
   mirrored = false;
   playing = false;
+  /** The frame to begin with; null for where it was left, else the middle. @type {number | null} */
+  begin = null;
+  /** The window to begin with; null for the file's. @type {Window | null} */
+  window = null;
   /** What to write into the corners. @type {{tl: string[], tr: string[]}} */
   texts = { tl: [], tr: [] };
   /** The window when the drag began. @type {Window | null} */
@@ -74,6 +78,8 @@ export class StackView extends Pane {
       reader.window = before.window;
       reader.inverted = before.inverted;
     }
+    if (this.begin !== null) reader.index = clamp(this.begin, 0, reader.count - 1);
+    if (this.window) reader.window = this.window;
     this.listen(reader, "shown", (event) => this.#shown(event.detail));
     this.listen(reader, "asking", () => this.working(true));
     this.listen(reader, "problem", (event) => {

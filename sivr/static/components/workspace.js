@@ -29,6 +29,12 @@ function direction(plane) {
 /** @param {Place} place @returns {number} mm along its direction */
 const along = (place) => dot(place.lps, direction(place.plane));
 
+/** The axis of the patient that a place is nearest to looking along. @param {Place} place @returns {number} 0 to 2 */
+function axis({ plane }) {
+  const sizes = plane.normal.map(Math.abs);
+  return sizes.indexOf(Math.max(...sizes));
+}
+
 /** The point beside a place with another position along its direction. @param {Place} place @param {number} position_mm @returns {Vector} */
 const beside = (place, position_mm) => plus(place.lps, times(direction(place.plane), position_mm - along(place)));
 
@@ -54,10 +60,12 @@ export class Workspace extends View {
   lines = true;
   /** @type {Cell | null} */
   #large = null;
-  /** Where the joined stacks are, mm, and how far each is ahead of that: what stays between stacks without common coordinates. */
-  #common = /** @type {number | null} */ (null);
+  /** Where the joined stacks of each direction are, mm, and how far each stack is ahead: what stays between stacks without common coordinates. */
+  #common = /** @type {Map<number, number>} */ (new Map());
   /** @type {WeakMap<StackView, number>} */
   #ahead = new WeakMap();
+  /** The frame each stack showed last: only another frame moves the others. @type {WeakMap<StackView, number>} */
+  #seen = new WeakMap();
   #following = false;
 
   constructor() {
@@ -194,8 +202,13 @@ export class Workspace extends View {
   #moved(cell, what) {
     if (what === "change") this.dispatchEvent(new Event("change"));
     if (what === "point") this.#pointed(cell);
-    if (what !== "arranged" || this.#following) return;
-    if (this.together) this.#join(cell);
+    if (what !== "arranged") return;
+    const view = cell.view?.kind === "stack" ? cell.view : null;
+    const index = view?.reader?.index ?? -1;
+    const other = !!view && this.#seen.get(view) !== index;
+    if (view) this.#seen.set(view, index);
+    if (this.#following) return;
+    if (other && this.together) this.#join(cell);
     this.drawLines();
   }
 
@@ -242,7 +255,7 @@ export class Workspace extends View {
   /** Where stacks are now is how they stay to each other. @param {boolean} yes */
   setTogether(yes) {
     this.together = yes;
-    this.#common = null;
+    this.#common.clear();
     this.#ahead = new WeakMap();
     for (const { cell } of this.stacks) if (yes) this.#join(cell);
     this.dispatchEvent(new Event("change"));
@@ -259,17 +272,18 @@ export class Workspace extends View {
       this.#enter(from, place, stacks);
       return;
     }
-    this.#common = along(place) - ahead;
+    const common = along(place) - ahead;
+    this.#common.set(axis(place), common);
     this.#following = true;
     for (const stack of stacks) {
       const other = stack === from ? null : this.#place(stack);
       if (!other || !parallel(place.plane, other.plane)) continue;
-      const target = this.#shared(cell, stack.cell) ? place.lps : beside(other, this.#common + (this.#ahead.get(stack.view) ?? 0));
+      const target = this.#shared(cell, stack.cell) ? place.lps : beside(other, common + (this.#ahead.get(stack.view) ?? 0));
       const found = nearestFrame(stack.series, target);
       if (!found) continue;
       stack.view.go(found.index);
       const now = this.#place(stack);
-      if (now && this.#shared(cell, stack.cell)) this.#ahead.set(stack.view, along(now) - this.#common);
+      if (now && this.#shared(cell, stack.cell)) this.#ahead.set(stack.view, along(now) - common);
     }
     this.#following = false;
   }
@@ -289,8 +303,9 @@ export class Workspace extends View {
       break;
     }
     const now = along(this.#place(stack) ?? place);
-    this.#common ??= now;
-    this.#ahead.set(stack.view, now - this.#common);
+    const common = this.#common.get(axis(place)) ?? now;
+    this.#common.set(axis(place), common);
+    this.#ahead.set(stack.view, now - common);
   }
 
   /** Lines where the other cells' frames cut, and the point that was picked. */

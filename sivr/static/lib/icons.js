@@ -56,6 +56,8 @@ const PATHS = {
   hidden: "M3 12c4-7 14-7 18 0-4 7-14 7-18 0zM5 20L19 4",
   lock: "M6 11h12v9H6zM8 11V8a4 4 0 0 1 8 0v3",
   bin: "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13",
+  layout: "M4 4h16v16H4zM12 4v16M4 12h16",
+  hanging: "M4 5h16M7 5v4M17 5v4M4 9h6v9H4zM14 9h6v9h-6z",
   history: "M4 12a8 8 0 1 0 3-6M4 4v4h4M12 8v5l3 2",
   signal: "M4 19v-3M9 19v-6M14 19V9M19 19V5",
   keyboard: "M3 7h18v11H3zM7 11h.5M11 11h.5M15 11h.5M8 15h8",

@@ -41,7 +41,7 @@
 /** @typedef {{row: import("../lib/geometry.js").Vector, col: import("../lib/geometry.js").Vector}} Orientation */
 /**
  * @typedef {{instance_uid: string, frame: number, columns: number, rows: number, position_mm: number | null,
- *   origin: import("../lib/geometry.js").Vector | null, orientation: Orientation | null}} Frame orientation: where it
+ *   side: string, origin: import("../lib/geometry.js").Vector | null, orientation: Orientation | null}} Frame orientation: where it
  *   differs from the series'
  */
 /**
@@ -55,6 +55,7 @@
 /**
  * @typedef {object} SeriesContents
  * @property {string} series_uid @property {string} modality @property {number | null} number @property {string} description
+ * @property {string} body_part @property {string} laterality
  * @property {boolean} renderable @property {string} why_not @property {number} frame_count @property {boolean} complete
  * @property {Frame[]} frames @property {number} columns @property {number} rows
  * @property {[number, number] | null} spacing_mm @property {string} spacing_origin @property {any[]} scales @property {any} pixel_aspect

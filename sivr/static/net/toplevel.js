@@ -36,6 +36,10 @@ const id = encodeURIComponent;
 export const changeMe = (change) => call("/me", { method: "PATCH", json: change });
 /** @param {string} current @param {string} next */
 export const changePassword = (current, next) => call("/me/password", { method: "PUT", json: { current, new: next } });
+/** @param {string} name @returns {Promise<{value: any, version: number}>} */
+export const setting = (name) => call(`/settings/${id(name)}`);
+/** @param {string} name @param {any} value @param {number} version that is replaced, 0 for none @returns {Promise<{value: any, version: number}>} */
+export const keepSetting = (name, value, version) => call(`/settings/${id(name)}`, { method: "PUT", json: { value, version } });
 
 /**
  * @param {{query?: string, birth_date?: string, insurance_number?: string, limit?: number, offset?: number}} search

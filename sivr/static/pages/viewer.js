@@ -11,7 +11,10 @@ import { t } from "../model/language.js";
 import { fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";
 import { openStudy } from "../tools/open-study.js";
-import { notice } from "../components/dialog.js";
+import { keepProtocol, ownProtocols, removeProtocol } from "../tools/hanging.js";
+import { fitting, hung } from "../model/hanging.js";
+import { notice, openDialog } from "../components/dialog.js";
+import { form } from "../components/form.js";
 import { openKeyHelp } from "../components/key-help.js";
 import { perform } from "../components/action-bar.js";
 import { seriesKey } from "../components/series-list.js";
@@ -61,6 +64,8 @@ export class ViewerPage extends View {
   #panel = h("aside", { class: "side-panel", hidden: true });
   #panelButtons = h("div", { class: "panel-buttons" });
   #panelId = "";
+  /** The reader's own hanging protocols. @type {import("../model/hanging.js").Protocol[]} */
+  #own = [];
 
   async start() {
     this.className = "viewer";
@@ -108,18 +113,108 @@ export class ViewerPage extends View {
     if (!found) return fill(this, h("div", { class: "viewer-head" }, this.#back()), trouble(t("institution.unknown")));
     this.#places = all;
     const study = await openStudy(found, uid, patient);
-    const named = await study.node.presets().catch(() => ({ items: [] }));
+    const [named, own] = await Promise.all([study.node.presets().catch(() => ({ items: [] })), ownProtocols().catch(() => [])]);
     if (!this.isConnected) return undefined;
     this.studies = [study];
     habits.presets = named.items;
+    this.#own = own;
     this.#list.studies = this.studies;
     this.#frame(fullName(patient), [study.title, found.name].filter(Boolean).join(" · "));
     const first = study.series.find((one) => one.series_uid === series) ?? study.series.find((one) => one.renderable) ?? study.series[0];
-    if (first) this.#show(study, first);
+    const automatic = series ? null : this.protocols.find((one) => this.own(one) || one.automatic);
+    if (automatic && hung(automatic, study.series, []).some(Boolean)) this.hang(automatic);
+    else if (first) this.#show(study, first);
     else this.#say(t("study.empty"));
     this.#watch();
     this.#lookForOthers();
     return undefined;
+  }
+
+  /** Hanging protocols that fit the study, the best first. */
+  get protocols() {
+    return fitting(this.#own, this.studies[0]?.series ?? []);
+  }
+
+  /** Whether the reader kept it. @param {import("../model/hanging.js").Protocol} protocol */
+  own(protocol) {
+    return this.#own.includes(protocol);
+  }
+
+  /** Hang the series as a protocol says. @param {import("../model/hanging.js").Protocol} protocol */
+  hang(protocol) {
+    const { workspace } = this;
+    const [study, prior] = this.studies;
+    const places = hung(protocol, study.series, prior?.series ?? []);
+    if (places.every((one) => !one)) return notice(t("hanging.nothing"), "bad");
+    workspace.setLayout(...protocol.layout);
+    workspace.cells.forEach((cell, at) => {
+      const place = protocol.places[at];
+      const found = places[at];
+      if (!place || !found) return cell.empty();
+      const settings = {};
+      if (place.window) Object.assign(settings, { window: place.window });
+      if (place.method) Object.assign(settings, { method: place.method });
+      if (place.preset) Object.assign(settings, { preset: place.preset });
+      if (found.index !== null) Object.assign(settings, { begin: found.index });
+      this.#show(place.prior ? prior : study, found.series, cell, place.mode, settings);
+      return undefined;
+    });
+    workspace.activate(workspace.cells.find((cell) => cell.series) ?? workspace.cells[0]);
+    this.#follow();
+    workspace.focusActive();
+    return undefined;
+  }
+
+  /** Ask for a name and keep the cells as they hang now. */
+  keepHanging() {
+    const { workspace } = this;
+    const lead = workspace.active.series ?? this.studies[0].series[0];
+    const what = [lead.modality, lead.body_part, lead.laterality].filter(Boolean).join(" ");
+    const editor = form({
+      fields: [
+        { name: "name", label: t("name"), required: true, autofocus: true },
+        { name: "exact", label: t("hanging.only", { what }), type: "check" },
+      ],
+      values: { name: what, exact: Boolean(lead.body_part) },
+      submit: t("save"),
+      oncancel: () => close(),
+      onsubmit: async (/** @type {any} */ { name, exact }) => {
+        const protocol = {
+          id: crypto.randomUUID(), name: String(name).slice(0, 80), modality: lead.modality, ...(exact ? { body_part: lead.body_part, laterality: lead.laterality } : {}),
+          layout: /** @type {[number, number]} */ ([workspace.rows, workspace.columns]),
+          places: workspace.cells.map((cell) => this.#placeOf(cell)),
+        };
+        this.#own = await keepProtocol(protocol);
+        close();
+        notice(t("saved"));
+        this.refresh();
+      },
+    });
+    const { close } = openDialog(t("hanging.keep"), [h("p", { class: "hint" }, t("hanging.why")), editor]);
+  }
+
+  /** How a cell hangs, so that it fits other studies of the kind. @param {Cell} cell @returns {import("../model/hanging.js").Place} */
+  #placeOf(cell) {
+    const { series, study, mode } = cell;
+    if (!series || !study) return { mode: "2d", modality: "NONE" };
+    const view = /** @type {any} */ (cell.view);
+    const alike = study.series.filter((one) => one.modality === series.modality && one.renderable);
+    const side = view?.kind === "stack" ? series.frames[view.reader?.index ?? 0]?.side : "";
+    return {
+      mode, modality: series.modality, description: series.description, order: Math.max(alike.indexOf(series), 0), prior: study !== this.studies[0],
+      ...(side ? { side } : {}), window: view?.kind === "stack" ? view.reader?.window ?? null : view?.window ?? null,
+      ...(view?.kind === "volume" ? { method: view.method, preset: view.preset } : {}),
+    };
+  }
+
+  /** @param {import("../model/hanging.js").Protocol} protocol */
+  async forgetHanging(protocol) {
+    try {
+      this.#own = await removeProtocol(protocol.id);
+      this.refresh();
+    } catch (error) {
+      notice(asProblem(error).message, "bad");
+    }
   }
 
   /** @param {string} name @param {string} about */
@@ -220,9 +315,12 @@ export class ViewerPage extends View {
     this.workspace.active.say(sentence);
   }
 
-  /** @param {OpenStudy} study @param {SeriesContents} series @param {Cell} [cell] @param {Mode} [mode] */
-  #show(study, series, cell = this.workspace.active, mode = this.#mode) {
-    cell.show(study, series, mode, this.#settings(series, series.volume ? mode : "2d"));
+  /**
+   * @param {OpenStudy} study @param {SeriesContents} series @param {Cell} [cell] @param {Mode} [mode]
+   * @param {Record<string, any>} [more] settings of the view
+   */
+  #show(study, series, cell = this.workspace.active, mode = this.#mode, more = {}) {
+    cell.show(study, series, mode, { ...this.#settings(series, series.volume ? mode : "2d"), ...more });
     if (cell === this.workspace.active) {
       const { patient, institution, study: first } = this.parameters;
       if (study.uid === first) history.replaceState(null, "", routes.study(patient, institution, study.uid, series.series_uid));
