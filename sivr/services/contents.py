@@ -92,8 +92,6 @@ class SeriesContents(msgspec.Struct, frozen=True, kw_only=True):
     modality: str
     number: int | None
     description: str
-    body_part: str
-    laterality: str
     renderable: bool
     why_not: str
     frame_count: int
@@ -244,8 +242,6 @@ def describe(series: OpenSeries, progress: Progress, window: Window | None, comp
         modality=header.modality,
         number=header.series_number,
         description=header.series_description,
-        body_part=header.body_part,
-        laterality=header.laterality,
         renderable=position is not None,
         why_not=why_not,
         frame_count=series.total,
