@@ -346,7 +346,7 @@ _VIEW_CODES = {
     "399067008": "LATERAL",
     "R-102CD": "LATERAL",
 }
-"""Views of CID 4014 (mammography) and CID 4010 (radiography), by SNOMED CT and by the older SNOMED-RT codes."""
+"""Views of CID 4014 (mammography) and CID 4010 (radiography), by SNOMED CT and by older SNOMED-RT codes."""
 
 
 def _view(data: Dataset) -> str:
