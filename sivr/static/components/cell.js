@@ -3,13 +3,13 @@
 import { fill, h } from "../lib/dom.js";
 import { View } from "../lib/view.js";
 import { t } from "../model/language.js";
-import "./plane-view.js";
+import "./planes.js";
 import "./stack-view.js";
 import "./volume-view.js";
 
 /** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
 /** @typedef {import("../tools/open-study.js").OpenStudy} OpenStudy */
-/** @typedef {import("./stack-view.js").StackView | import("./plane-view.js").Planes | import("./volume-view.js").VolumeView} ReadingView */
+/** @typedef {import("./stack-view.js").StackView | import("./planes.js").Planes | import("./volume-view.js").VolumeView} ReadingView */
 /** @typedef {"2d" | "mpr" | "3d"} Mode */
 
 /** @type {Record<Mode, string>} */

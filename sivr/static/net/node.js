@@ -79,6 +79,26 @@ export class RenderNode extends Place {
     return this.json(`/studies/${id(study)}/series/${id(series)}/contents`, { signal, timeout_ms: 60_000 });
   }
 
+  /**
+   * Modality values of a volume, and of one laid over it, at points of the patient.
+   * @param {string} study @param {string} series @param {number[][]} points LPS mm @param {string} over series UID or empty @param {AbortSignal} [signal]
+   * @returns {Promise<{items: any[]}>}
+   */
+  values(study, series, points, over, signal) {
+    const asked = points.map((point) => point.map((one) => one.toFixed(3)).join(",")).join(";");
+    const more = over ? `&overlay_series=${id(over)}` : "";
+    return this.json(`/studies/${id(study)}/series/${id(series)}/values?points=${asked}${more}`, { signal, timeout_ms: 60_000 });
+  }
+
+  /**
+   * Where the columns of a plane along a curve lie in the patient.
+   * @param {string} study @param {string} series @param {string} options the curve's parameters @param {AbortSignal} [signal]
+   * @returns {Promise<any>}
+   */
+  curve(study, series, options, signal) {
+    return this.json(`/studies/${id(study)}/series/${id(series)}/curve?${options}`, { signal });
+  }
+
   /** @returns {Promise<{items: any[]}>} */
   presets() {
     return this.json("/presets");
