@@ -16,7 +16,7 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
 
 RUN_PACKAGES := libegl1 libopengl0 libgl1-mesa-dri
-TEST_PACKAGES := $(RUN_PACKAGES) libosmesa6 chromium libatomic1 postgresql procps
+TEST_PACKAGES := $(RUN_PACKAGES) libosmesa6 chromium libatomic1 postgresql procps curl nghttp2-client
 BENCH_PACKAGES := $(TEST_PACKAGES) orthanc apache2-utils
 
 .PHONY: run test check fix dist bench lock clean system-run system-test system-bench

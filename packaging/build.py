@@ -17,6 +17,8 @@ SUBMODULES = (
     "imagecodecs",
     "imageio.plugins",
     "isal",
+    "aioquic",
+    "h2",
     "pydicom.pixels",
     "pydicom.encoders",
     "OpenGL.platform",

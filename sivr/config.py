@@ -218,11 +218,35 @@ class Metrics(Settings, frozen=True, kw_only=True):
     """Addresses or networks that may ask, for example 10.1.2.3 or 10.1.0.0/16."""
 
 
+class EdgeSettings(Settings, frozen=True, kw_only=True):
+    """How every address of this host is served, and what strangers may ask of it."""
+
+    protocols: tuple[Literal["http/1.1", "h2", "h3"], ...] = ("http/1.1", "h2", "h3")
+    """h3 is served at the UDP port of the same number."""
+    advertise_h3: bool = True
+    """Whether browsers that came by TCP are told of HTTP/3."""
+    connections: Positive = 4096
+    header_kb: Annotated[int, msgspec.Meta(ge=16, le=1024)] = 64
+    """All headers of one request over HTTP/2 and HTTP/3; over HTTP/1.1 each may have 16."""
+    streams: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    """Requests at once on one connection of HTTP/2 or HTTP/3."""
+    resets_per_s: Positive = 100
+    """Requests that may be given up on one connection; ten seconds' worth at once."""
+    idle_s: Seconds = 75.0
+    """Connections without a request are closed after so long."""
+    stall_s: Seconds = 60.0
+    """So long an answer waits for a client that takes nothing of it."""
+    h3_connections: Positive = 256
+    h3_body_kb: Positive = 1024
+    """Larger bodies are sent to TCP."""
+
+
 class Config(Settings, frozen=True, kw_only=True):
     """One host's file."""
 
     roles: Roles
     log: Log = Log()
+    edge: EdgeSettings = EdgeSettings()
     metrics: Metrics | None = None
 
 
@@ -332,6 +356,8 @@ def _faults(config: Config) -> Iterator[str]:
             yield from _api_faults(here, role)
     if config.roles.render:
         yield from _device_faults(config.roles.render)
+    if "http/1.1" not in config.edge.protocols:
+        yield "edge.protocols: http/1.1 cannot be left out; nodes and monitoring speak it."
     if config.metrics:
         yield from _metrics_faults(config.metrics)
     yield from _trust_faults(config)

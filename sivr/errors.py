@@ -58,6 +58,10 @@ class TooLarge(SivrError):
     """The input or the asked-for output is over a limit that the configuration sets."""
 
 
+class WrongWay(SivrError):
+    """Right in itself, but to be sent by another way, such as another protocol."""
+
+
 class TooSlow(SivrError):
     """The request takes too long to arrive."""
 

@@ -36,6 +36,7 @@ _KINDS: dict[int, type[SivrError]] = {
     410: errors.Gone,
     413: errors.TooLarge,
     415: errors.Unsupported,
+    421: errors.WrongWay,
     429: errors.TooMany,
     503: errors.Unavailable,
 }

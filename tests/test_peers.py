@@ -18,7 +18,8 @@ from sivr.api.institution_app import institution_app
 from sivr.api.problems import STATUS, problem
 from sivr.cli.local_ca import LocalCa
 from sivr.crypto import ACCESS_AUDIENCE, SigningKey, Verifier
-from sivr.edge.listener import listen_https, listen_redirect, tls_context
+from sivr.edge.certificates import ServerCertificate
+from sivr.edge.listener import listen_https, listen_redirect
 from sivr.errors import Invalid, Unavailable
 from sivr.model.archive import StudySearch
 from sivr.peers import Client, InstitutionPeer, Visitor, client_tls, open_client
@@ -47,7 +48,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def serving(app: web.Application, authority: Path, port: int = 0) -> AsyncIterator[str]:
     """The address at which the application answers."""
     port = port or free_port()
-    tls = tls_context(authority / "server.pem", authority / "server.key")
+    tls = ServerCertificate(authority / "server.pem", authority / "server.key")
     async with listen_https(app, "127.0.0.1", port, tls):
         yield f"https://127.0.0.1:{port}"
 

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Middleware
 from multidict import istr
 
 from sivr import __version__
-from sivr.api.bodies import REQUEST_TIMEOUT_S
+from sivr.api.bodies import REQUEST_TIMEOUT_S, check_way
 from sivr.api.metrics import METRICS, PICTURE, Metrics
 from sivr.api.metrics import routes as metrics_routes
 from sivr.api.openapi import document
@@ -109,15 +109,13 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
     try:
         try:
             response = await handler(request)
-        except SivrError as error:
-            response = problem_for(error, request_id)
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            response = _http_problem(error, request_id)
-        except Exception:
-            log.exception("unhandled error", extra={"request_id": request_id})
-            response = problem(500, "Internal error", "Something went wrong on the server.", request_id)
+        except Exception as error:
+            if _begun(request):
+                if not isinstance(error, ConnectionError):
+                    log.exception("answer broken off", extra={"request_id": request_id})
+                # aiohttp ends the connection, so that nobody takes half of an answer for a whole one.
+                raise ConnectionResetError("The answer broke off.") from error
+            response = _answer_to(error, request_id)
         status = response.status
         if not response.prepared:
             response.headers["Sivr-Request-Id"] = request_id
@@ -126,7 +124,9 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
         seconds = time.perf_counter() - started
         route = _route_of(request)
         figures = request.app[METRICS]
-        figures.request(request.method, route.path if route is not None else "unknown", status, seconds)
+        # Only the listener knows: what it brings to aiohttp looks like HTTP/1.1 (sivr/edge/exchange.py).
+        http = request.get_extra_info("http") or "1.1"
+        figures.request(request.method, route.path if route is not None else "unknown", status, seconds, http)
         if status == 200 and request.method == "GET":
             picture = response.get(PICTURE)
             if picture is not None:
@@ -135,6 +135,7 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
             "request",
             extra={
                 "request_id": request_id,
+                "http": http,
                 "method": request.method,
                 # Only the path: query strings may hold more than a log should keep.
                 "path": request.path,
@@ -144,6 +145,23 @@ async def _outermost(request: web.Request, handler: AiohttpHandler) -> web.Strea
                 "peer": request.remote or "",
             },
         )
+
+
+def _begun(request: web.Request) -> bool:
+    """Whether some of an answer is on its way: no other can be sent in its place."""
+    return request.writer.output_size > 0
+
+
+def _answer_to(error: Exception, request_id: str) -> web.Response:
+    """The problem that an error is to the caller; redirects are raised again."""
+    if isinstance(error, SivrError):
+        return problem_for(error, request_id)
+    if isinstance(error, web.HTTPException):
+        if error.status < 400:
+            raise error
+        return _http_problem(error, request_id)
+    log.error("unhandled error", exc_info=error, extra={"request_id": request_id})
+    return problem(500, "Internal error", "Something went wrong on the server.", request_id)
 
 
 def _http_problem(error: web.HTTPException, request_id: str) -> web.Response:
@@ -306,13 +324,12 @@ async def _problems(request: web.Request, handler: AiohttpHandler) -> web.Stream
         return await handler(request)
     request_id = request.get(REQUEST_ID, "")
     try:
+        check_way(request)
         return await handler(request)
-    except SivrError as error:
-        return problem_for(error, request_id)
-    except web.HTTPException as error:
-        if error.status < 400:
+    except (SivrError, web.HTTPException) as error:
+        if _begun(request):
             raise
-        return _http_problem(error, request_id)
+        return _answer_to(error, request_id)
 
 
 __all__ = ["PROBLEM_JSON", "Authenticate", "Check", "Health", "build_app"]

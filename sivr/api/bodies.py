@@ -7,11 +7,19 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from sivr.errors import TooSlow
+from sivr.errors import TooSlow, WrongWay
 
 REQUEST_TIMEOUT_S = web.AppKey("sivr.request_timeout_s", float)
 _CHUNK_BYTES = 1 << 18
 _LEAST_BYTES = 1024
+
+
+def check_way(request: web.Request) -> None:
+    """Raises WrongWay where the connection carries no body of this size; browsers then take another by
+    themselves (421, RFC 9110 section 15.5.20)."""
+    limit: int | None = request.get_extra_info("body_limit_bytes") if request.body_exists else None
+    if limit is not None and (request.content_length is None or request.content_length > limit):
+        raise WrongWay(f"Over HTTP/3 a body has at most {limit} bytes; please send this one over TCP.")
 
 
 async def whole(request: web.Request) -> bytes:

@@ -117,6 +117,7 @@ class Metrics:
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._protocols: Counter[str] = Counter()
         self._seconds: defaultdict[str, _Spread] = defaultdict(partial(_Spread, _REQUEST_S))
         self._pictures: defaultdict[tuple[str, str, str], _Sent] = defaultdict(_Sent)
         self._sources: list[Source] = []
@@ -125,8 +126,9 @@ class Metrics:
         """Ask this too, whenever the figures are asked for."""
         self._sources.append(source)
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered; ``route`` is the template of its path."""
+    def request(self, method: str, route: str, status: int, seconds: float, http: str = "1.1") -> None:
+        """A request was answered; ``route`` is the template of its path, ``http`` the protocol's version."""
+        self._protocols[http] += 1
         self._requests[method if method in METHODS else "other", route, status] += 1
         self._seconds[route].add(seconds)
 
@@ -153,6 +155,11 @@ class Metrics:
         )
         for (method, route, status), count in self._requests.items():
             requests.add_metric((self._role, method, route, str(status)), count)
+        protocols = CounterMetricFamily(
+            "sivr_http_protocol_requests", "Of these, by version of HTTP", labels=("role", "http")
+        )
+        for http, count in self._protocols.items():
+            protocols.add_metric((self._role, http), count)
         seconds = HistogramMetricFamily(
             "sivr_http_request_seconds", "Time to answer", labels=("role", "route")
         )
@@ -174,7 +181,7 @@ class Metrics:
             size.add_metric(key, sent.size_bytes)
             for part, spread in sent.parts.items():
                 spread.show(parts, (*key, part))
-        return [requests, seconds, pictures, incomplete, size, parts]
+        return [requests, protocols, seconds, pictures, incomplete, size, parts]
 
 
 def _family(figure: Figure) -> Metric:

@@ -20,6 +20,7 @@ STATUS: dict[type[errors.SivrError], tuple[int, str]] = {
     errors.Gone: (410, "Deleted"),
     errors.TooLarge: (413, "Too large"),
     errors.Unsupported: (415, "Not supported"),
+    errors.WrongWay: (421, "Another way, please"),
     errors.TooMany: (429, "Too many requests"),
     errors.Canceled: (409, "Replaced by a newer request"),
     errors.Unavailable: (503, "Not available at present"),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from sivr import config
 from sivr.crypto import MasterKeys, SigningKey
-from sivr.edge.certificates import certificate_end, ending
-from sivr.edge.listener import tls_context
+from sivr.edge.certificates import certificate_end, ending, tls_context
 from sivr.errors import Invalid, Unavailable
 from sivr.services.storage_care import master_in_force
 

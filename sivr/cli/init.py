@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     if options.renew:
         for line in renew(options.folder):
             print(line)
-        print("Copy each to its host, if that is another, and restart sivr there.")
+        print("Copy each to its host, if that is another; sivr takes it up there within seconds.")
         return 0
     plan = Plan(
         web=options.web or options.host,

@@ -12,7 +12,7 @@ from sivr.dicom.documents import Making, Reference, code, evidence, id_of, new_d
 from sivr.dicom.reports import image_item, item, long_text, observer, template
 from sivr.errors import Invalid
 from sivr.model.annotation_objects import ReadDrawing
-from sivr.model.annotations import TEXT_LIMIT, OnFrame, RefusedItem
+from sivr.model.annotations import TEXT_LIMIT, OnFrame, Refused
 from sivr.model.measuring import Measured
 
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
@@ -52,20 +52,20 @@ def write_key_objects(
 
 def read_key_objects(
     data: Dataset, series_of: Mapping[str, str]
-) -> tuple[tuple[ReadDrawing, ...], tuple[RefusedItem, ...]]:
+) -> tuple[tuple[ReadDrawing, ...], tuple[Refused, ...]]:
     """Every selected frame as a key image."""
     children = elements.items(data, 0x0040A730)
     words = next((long_text(one) for one in children if elements.text(one, 0x0040A040) == "TEXT"), "")
     name = elements.first_item(data, 0x0040A043)
     title = "" if name is None else elements.text(name, 0x00080104)
     found: list[ReadDrawing] = []
-    refused: list[RefusedItem] = []
+    refused: list[Refused] = []
     images = [one for one in children if elements.text(one, 0x0040A040) == "IMAGE"]
     for index, image in enumerate(images):
         reference = elements.first_item(image, 0x00081199)
         uid = "" if reference is None else elements.text(reference, 0x00081155)
         if reference is None or uid not in series_of:
-            refused.append(RefusedItem(index, "It speaks of an image that is not in this study here."))
+            refused.append(Refused(index, "It speaks of an image that is not in this study here."))
             continue
         for number in elements.numbers(reference, 0x00081160) or (1.0,):
             frame = max(1, int(number))

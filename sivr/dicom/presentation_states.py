@@ -24,7 +24,7 @@ from sivr.dicom.documents import (
 )
 from sivr.errors import Invalid
 from sivr.model.annotation_objects import ReadDrawing
-from sivr.model.annotations import NAME_LIMIT, TEXT_LIMIT, Kind, OnFrame, RefusedItem, check_drawing
+from sivr.model.annotations import NAME_LIMIT, TEXT_LIMIT, Kind, OnFrame, Refused, check_drawing
 from sivr.model.measuring import Measured
 from sivr.model.pixels import Window
 from sivr.model.shapes import Point, ellipse_of, radius_of
@@ -205,10 +205,10 @@ def _text(one: Measured, label: str) -> Dataset | None:
 
 def read_state(
     data: Dataset, series_of: Mapping[str, str]
-) -> tuple[tuple[ReadDrawing, ...], tuple[RefusedItem, ...]]:
+) -> tuple[tuple[ReadDrawing, ...], tuple[Refused, ...]]:
     """Graphics and texts on images of this study; ``series_of`` their series by SOP Instance UID."""
     found: list[ReadDrawing] = []
-    refused: list[RefusedItem] = []
+    refused: list[Refused] = []
     index = 0
     for annotation in elements.items(data, 0x00700001):
         places = _places(annotation, series_of)
@@ -237,7 +237,7 @@ def read_state(
                     check_drawing(drawing)
                     found.append(drawing)
             except Invalid as error:
-                refused.append(RefusedItem(index, error.message))
+                refused.append(Refused(index, error.message))
             index += 1
     return tuple(found), tuple(refused)
 

@@ -36,7 +36,7 @@ from sivr.model.annotations import (
     Drawing,
     Kind,
     OnFrame,
-    RefusedItem,
+    Refused,
     check_drawing,
     flat_points,
 )
@@ -323,14 +323,14 @@ def _graphics(one: Measured) -> list[tuple[str, Sequence[Point]]]:
 
 def read_report(
     data: Dataset, series_of: Mapping[str, str]
-) -> tuple[tuple[ReadDrawing, ...], tuple[RefusedItem, ...]]:
+) -> tuple[tuple[ReadDrawing, ...], tuple[Refused, ...]]:
     """The annotations of a report on images of this study; ``series_of`` their series by SOP Instance UID.
 
     Groups are taken each by itself; what cannot be is told with its reason. Raises Invalid for what is no
     measurement report.
     """
     found: list[ReadDrawing] = []
-    refused: list[RefusedItem] = []
+    refused: list[Refused] = []
     index = 0
     seen = False
     for one in _children(data):
@@ -352,13 +352,13 @@ def read_report(
     return tuple(found), tuple(refused)
 
 
-def _take(read: Any, index: int, found: list[ReadDrawing], refused: list[RefusedItem]) -> None:
+def _take(read: Any, index: int, found: list[ReadDrawing], refused: list[Refused]) -> None:
     try:
         drawing = read()
         check_drawing(drawing)
         found.append(drawing)
     except Invalid as error:
-        refused.append(RefusedItem(index, error.message))
+        refused.append(Refused(index, error.message))
 
 
 def _children(data: Dataset) -> tuple[Dataset, ...]:

@@ -1,122 +1,185 @@
-"""Listening for HTTPS: TLS 1.2 and newer, nothing in the clear except an optional redirect."""
+"""Listening for HTTPS: HTTP/1.1 and HTTP/2 by TLS 1.2 and newer, HTTP/3 by QUIC, nothing in the clear except
+an optional redirect.
+
+HTTP/1.1 is aiohttp's own; requests of the others are brought to the same application as connections in memory
+(``exchange``). One process listens; should several ever share an address with SO_REUSEPORT, QUIC's datagrams
+need to be sent to the process that has their connection.
+"""
 
 from __future__ import annotations
 
-import errno
+import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Literal
 
+import msgspec
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
-from sivr.errors import Invalid, Unavailable
+from sivr.edge.certificates import ServerCertificate
+from sivr.edge.h2_connection import Http2Connection
+from sivr.edge.limits import EdgeLimits
+from sivr.edge.site import MAX_LINE_BYTES, ServerLog, Site
+from sivr.edge.sockets import bind, tune
+from sivr.edge.traffic import Traffic
 
 log = logging.getLogger("sivr.edge")
 
+ProtocolName = Literal["http/1.1", "h2", "h3"]
+PROTOCOLS: tuple[ProtocolName, ...] = ("http/1.1", "h2", "h3")
 SHUTDOWN_S = 10.0
-KEEP_ALIVE_S = 75.0
-MAX_LINE_BYTES = 16 * 1024
-_NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+HANDSHAKE_S = 15.0
+TLS_CLOSE_S = 5.0
+CHECK_S = 1.0
+"""So often idle and stalled connections are looked for."""
+ALT_SVC_S = 3600
+"""So long a browser remembers that HTTP/3 is to be had here."""
 
 
-class _ServerLog(logging.LoggerAdapter[logging.Logger]):
-    """aiohttp's own log, where what strangers send is no error of ours."""
+class Edge(msgspec.Struct, frozen=True):
+    """How an address is served."""
 
-    def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
-        """As of loggers; what is no HTTP is noted in a line, without what was sent."""
-        if isinstance(exc_info, HttpProcessingError):
-            extra = {"peer": str(args[0]) if args else "", "reason": type(exc_info).__name__}
-            self.logger.info("malformed request", extra=extra)
+    protocols: Sequence[ProtocolName] = PROTOCOLS
+    limits: EdgeLimits = EdgeLimits()
+    advertise_h3: bool = True
+    """Whether browsers that came by TCP are told of HTTP/3 (Alt-Svc)."""
+    public_port: int | None = None
+    """The port that browsers know, where it is not the one listened at."""
+
+
+class _Front(asyncio.Protocol):
+    """A TLS connection before its protocol is known."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As of protocols."""
+        assert isinstance(transport, asyncio.Transport)
+        if self._site.full():
+            peer = transport.get_extra_info("peername") or ("",)
+            self._site.ended("connections", str(peer[0]))
+            transport.abort()
+            return
+        tune(transport, self._site.limits.stall_s)
+        tls = transport.get_extra_info("ssl_object")
+        protocol: asyncio.Protocol
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            protocol = Http2Connection(self._site)
         else:
-            super().exception(msg, *args, exc_info=exc_info, **options)
-
-
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A server context that speaks TLS 1.2 and 1.3 only; raises Invalid when the files do not fit."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise Invalid(f"The TLS certificate {certificate} and key {key} cannot be used: {error}.") from error
-    return context
-
-
-def _bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets for every address of the host name, so that localhost answers on IPv4 and IPv6; ``::`` is every
-    address of both families.
-
-    Addresses that this machine does not have are left out, such as ::1 where the kernel has no IPv6 but a
-    name still resolves to it. Raises Unavailable when none is left or one is taken, Invalid for names that
-    cannot be found.
-    """
-    refused: OSError | None = None
-    with ExitStack() as opened:
-        sockets: list[socket.socket] = []
-        for family, address in _addresses(host, port):
-            try:
-                one = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                one.bind(address)
-            except OSError as error:
-                refused = error
-                if error.errno in _NOT_HERE:
-                    continue
-                break
-            sockets.append(one)
-        else:
-            if sockets:
-                opened.pop_all()
-                return sockets
-    reason = refused.strerror if refused else "no address"
-    raise Unavailable(f"Cannot listen on {host} port {port}: {reason}.")
-
-
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
-    """The socket addresses of a host name, each once."""
-    # Two sockets rather than one for both: callers over IPv4 keep their usual address in logs and limits.
-    names = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104
-    found: dict[tuple[socket.AddressFamily, tuple[Any, ...]], None] = {}
-    for name in names:
-        try:
-            for family, _, _, _, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
-                found[family, address] = None
-        except OSError as error:
-            raise Invalid(f"The address {host} cannot be found: {error.strerror}.") from error
-    return list(found)
+            self._site.traffic.connections["1.1"] += 1
+            protocol = self._site.native_handler()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
 
 @asynccontextmanager
 async def listen_https(
-    app: web.Application, host: str, port: int, tls: ssl.SSLContext
+    app: web.Application,
+    host: str,
+    port: int,
+    certificate: ServerCertificate,
+    edge: Edge = Edge(),  # noqa: B008
+    traffic: Traffic | None = None,
 ) -> AsyncIterator[None]:
-    """Serve the application on an address until the context ends; running requests get time to finish."""
+    """Serve the application on an address until the context ends; running requests get time to finish.
+
+    Raises Unavailable and Invalid as ``sockets.bind``.
+    """
+    with_h3 = "h3" in edge.protocols
+    if with_h3 and edge.advertise_h3:
+        app.on_response_prepare.append(_alt_svc(edge.public_port or port))
     runner = web.AppRunner(
         app,
         access_log=None,
-        logger=_ServerLog(log),
+        logger=ServerLog(log),
         shutdown_timeout=SHUTDOWN_S,
         handler_cancellation=True,
-        keepalive_timeout=KEEP_ALIVE_S,
+        keepalive_timeout=edge.limits.idle_s,
         max_line_size=MAX_LINE_BYTES,
         max_field_size=MAX_LINE_BYTES,
     )
-    await runner.setup()
-    try:
-        for one in _bind(host, port):
-            await web.SockSite(runner, one, ssl_context=tls, backlog=1024).start()
-        log.info("listening", extra={"host": host, "port": port})
-        yield
-    finally:
-        await runner.cleanup()
+    certificate.context.set_alpn_protocols([one for one in ("h2", "http/1.1") if one in edge.protocols])
+    async with AsyncExitStack() as stack:
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
+        site = Site(runner.server, edge.limits, traffic or Traffic(), certificate.context)
+        tcp, udp = bind(host, port, udp=with_h3)
+        if udp:
+            await _listen_quic(site, udp, certificate, stack)
+        servers = [await _listen_tls(site, one, certificate.context) for one in tcp]
+        checking = asyncio.create_task(_check(site))
+        log.info("listening", extra={"host": host, "port": port, "protocols": ",".join(edge.protocols)})
+        try:
+            yield
+        finally:
+            checking.cancel()
+            await _leave(site, servers, runner)
+
+
+async def _listen_tls(site: Site, bound: socket.socket, context: ssl.SSLContext) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(
+        lambda: _Front(site),
+        sock=bound,
+        ssl=context,
+        backlog=1024,
+        ssl_handshake_timeout=HANDSHAKE_S,
+        ssl_shutdown_timeout=TLS_CLOSE_S,
+    )
+
+
+async def _listen_quic(
+    site: Site, bound: Sequence[socket.socket], certificate: ServerCertificate, stack: AsyncExitStack
+) -> None:
+    # Imported only when wanted: it brings cryptography of its own.
+    from sivr.edge.h3_listener import listen_udp, quic_configuration
+
+    configuration = quic_configuration(certificate, site.limits.idle_s)
+    for one in bound:
+        stack.callback((await listen_udp(site, one, configuration)).close)
+
+
+async def _check(site: Site) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(CHECK_S)
+        now = loop.time()
+        for connection in list(site.open):
+            connection.check(now)
+
+
+async def _leave(site: Site, servers: Sequence[asyncio.Server], runner: web.AppRunner) -> None:
+    """Take no new connections and requests; those that run get ``SHUTDOWN_S`` to be answered."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SHUTDOWN_S
+    site.leaving = True
+    for server in servers:
+        server.close()
+    for connection in list(site.open):
+        connection.leave()
+    await runner.cleanup()
+    # The application is done; what it has answered may still be on its way.
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            await site.empty.wait()
+    for connection in list(site.open):
+        connection.abort()
+    # Let transports say goodbye.
+    await asyncio.sleep(0)
+
+
+def _alt_svc(port: int) -> Any:
+    value = f'h3=":{port}"; ma={ALT_SVC_S}'
+
+    async def tell(request: web.Request, response: web.StreamResponse) -> None:
+        if request.get_extra_info("http") != "3":
+            response.headers["Alt-Svc"] = value
+
+    return tell
 
 
 @asynccontextmanager
@@ -126,11 +189,14 @@ async def listen_redirect(host: str, port: int, https_url: str) -> AsyncIterator
     async def redirect(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=308, headers={"Location": https_url + "/"})
 
-    runner = web.ServerRunner(web.Server(redirect, access_log=None, logger=_ServerLog(log)))
+    runner = web.ServerRunner(web.Server(redirect, access_log=None, logger=ServerLog(log)))
     await runner.setup()
     try:
-        for one in _bind(host, port):
+        for one in bind(host, port)[0]:
             await web.SockSite(runner, one).start()
         yield
     finally:
         await runner.cleanup()
+
+
+__all__ = ["PROTOCOLS", "Edge", "ProtocolName", "listen_https", "listen_redirect"]

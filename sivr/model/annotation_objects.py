@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from sivr.model.annotations import Drawing, RefusedItem
+from sivr.model.annotations import Drawing, Refused
 from sivr.model.directory import Body
 
 ObjectForm = Literal["structured-report", "presentation-state", "key-object-selection"]
@@ -55,4 +55,4 @@ class AnnotationReading(msgspec.Struct, frozen=True):
 
     form: str
     annotations: tuple[ReadDrawing, ...]
-    refused: tuple[RefusedItem, ...]
+    refused: tuple[Refused, ...]

@@ -181,7 +181,7 @@ class AnnotationBatch(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Annotated[tuple[Any, ...], msgspec.Meta(max_length=5000)]
 
 
-class RefusedItem(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True):
     """Which item was not taken, counted from 0, and why."""
 
     index: int
@@ -194,7 +194,7 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
     added: tuple[Annotation, ...]
     known: int
     """How many were there already."""
-    refused: tuple[RefusedItem, ...]
+    refused: tuple[Refused, ...]
 
 
 class _Tolerant(msgspec.Struct, frozen=True, kw_only=True):

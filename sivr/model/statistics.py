@@ -20,7 +20,7 @@ class Figures(msgspec.Struct, frozen=True):
     max: float
 
 
-class ValueHistogram(msgspec.Struct, frozen=True):
+class Histogram(msgspec.Struct, frozen=True):
     """How many values fall where; bins are of one width, the last includes its upper end."""
 
     low: float
@@ -38,7 +38,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Pixels inside that hold no image: padding, or no finite number."""
     figures: tuple[Figures, ...]
     """In the file's own unit, then SUVbw where the file tells enough; none when nothing is counted."""
-    histogram: ValueHistogram | None
+    histogram: Histogram | None
     """In the unit of the first figures."""
     color: tuple[int, int, int] | None = None
     """Red, green and blue of the pixel of a point on a color frame."""

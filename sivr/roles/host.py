@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from sivr.api.app import HEALTH_NOTE
-from sivr.api.metrics import METRICS_ACCESS, MetricsAccess
+from sivr.api.metrics import METRICS, METRICS_ACCESS, MetricsAccess
 from sivr.config import Config, Metrics, Role
-from sivr.edge.certificates import watch_certificate
-from sivr.edge.listener import listen_https, listen_redirect, tls_context
+from sivr.edge.certificates import ServerCertificate, watch_certificate
+from sivr.edge.listener import listen_https, listen_redirect
 from sivr.edge.mount import mount
+from sivr.edge.traffic import Traffic
 from sivr.errors import Invalid
+from sivr.roles.serving import edge_of, figures_of_traffic
 
 log = logging.getLogger("sivr.host")
 
@@ -51,12 +53,15 @@ async def open_host(config: Config, names: Iterable[str]) -> AsyncIterator[None]
             # Those of one address do not contradict each other; the file was checked for it.
             sharing = settings_at[address]
             files = sharing[0].tls
-            tls = tls_context(Path(files.certificate), Path(files.key))
-            note = await stack.enter_async_context(watch_certificate(Path(files.certificate)))
+            certificate = ServerCertificate(Path(files.certificate), Path(files.key))
+            note = await stack.enter_async_context(watch_certificate(certificate))
+            traffic = Traffic()
             for app in apps.values():
+                app[METRICS].add(figures_of_traffic(traffic))
                 app[HEALTH_NOTE] = note
                 app[METRICS_ACCESS] = access
-            await stack.enter_async_context(listen_https(mount(apps), *address, tls))
+            edge = edge_of(config.edge, urlsplit(sharing[0].url).port or 443)
+            await stack.enter_async_context(listen_https(mount(apps), *address, certificate, edge, traffic))
             redirects = {one.listen.redirect_http_port: urlsplit(one.url).netloc for one in sharing}
             for port, netloc in redirects.items():
                 if port is not None:

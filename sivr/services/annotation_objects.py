@@ -30,7 +30,7 @@ from sivr.model.annotations import (
     Drawing,
     InPatient,
     OnFrame,
-    RefusedItem,
+    Refused,
     drawing_of,
     flat_points,
 )
@@ -272,7 +272,7 @@ def _read_json(study: _Study, series_uid: str, body: bytes) -> AnnotationReading
 
 def _read_own(study: _Study, items: Sequence[object]) -> AnnotationReading:
     annotations: list[ReadDrawing] = []
-    refused: list[RefusedItem] = []
+    refused: list[Refused] = []
     for index, item in enumerate(items):
         try:
             drawing, given = drawing_of(item)
@@ -280,7 +280,7 @@ def _read_own(study: _Study, items: Sequence[object]) -> AnnotationReading:
             if isinstance(place, OnFrame) and study.series_of.get(place.instance_uid) != place.series_uid:
                 raise Invalid("It speaks of an image that is not in this study here.")
         except Invalid as error:
-            refused.append(RefusedItem(index, error.message))
+            refused.append(Refused(index, error.message))
             continue
         annotations.append(_with_id(drawing, given.hex if given is not None else uuid.uuid4().hex))
     return AnnotationReading("sivr-annotations", tuple(annotations), tuple(refused))
@@ -290,7 +290,7 @@ def _read_plane_viewer(study: _Study, series_uid: str, entries: Sequence[object]
     """``Slices`` are numbers from 1 or texts of numbers and ranges ("3-7, 9"); ``Series`` may name another
     one than is looked at. Upper and lower case are alike."""
     annotations: list[ReadDrawing] = []
-    refused: list[RefusedItem] = []
+    refused: list[Refused] = []
     for index, entry in enumerate(entries):
         words = _member(entry, "anomaly")
         named = _member(entry, "series")
@@ -309,7 +309,7 @@ def _read_plane_viewer(study: _Study, series_uid: str, entries: Sequence[object]
                 what = f"mark/{place.instance_uid}/{place.frame}/{drawing.text}"
                 annotations.append(_with_id(drawing, uuid.uuid5(uuid.NAMESPACE_OID, what).hex))
         except Invalid as error:
-            refused.append(RefusedItem(index, error.message))
+            refused.append(Refused(index, error.message))
     return AnnotationReading("plane-viewer", tuple(annotations), tuple(refused))
 
 

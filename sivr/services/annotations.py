@@ -17,7 +17,7 @@ from sivr.model.annotations import (
     AnnotationsAsked,
     BatchResult,
     NewAnnotation,
-    RefusedItem,
+    Refused,
     check_drawing,
     drawing_of,
 )
@@ -98,7 +98,7 @@ class AnnotationService:
         author, by = Author(actor.id, actor.name), By(actor.id, address)
         there = {one.id for one in (await self.document(actor, study_uid)).annotations}
         added: list[Annotation] = []
-        refused: list[RefusedItem] = []
+        refused: list[Refused] = []
         known = 0
         for index, item in enumerate(batch.annotations):
             try:
@@ -112,7 +112,7 @@ class AnnotationService:
                 except Conflict:
                     kept = await self._annotations.add(study_uid, ids[1], drawing, author, by)
             except (Invalid, Conflict, Exhausted) as error:
-                refused.append(RefusedItem(index, error.message))
+                refused.append(Refused(index, error.message))
                 continue
             there.add(kept.id)
             added.append(kept)

@@ -10,7 +10,7 @@ from sivr.dicom.presentation import is_padding, modality_values
 from sivr.errors import Invalid
 from sivr.model.importance import Importance
 from sivr.model.shapes import Point, Shape, area, check_shape, mask, perimeter
-from sivr.model.statistics import Figures, Statistics, ValueHistogram
+from sivr.model.statistics import Figures, Histogram, Statistics
 from sivr.model.studies import InstanceHeader
 from sivr.services.contents import spacing_at
 from sivr.services.loading import SeriesLoader
@@ -80,7 +80,7 @@ def statistics_of(
         figures = (own,) if suv is None else (own, _scaled(own, suv))
         if bins and shape != "point":
             counts, edges = np.histogram(chosen, bins=bins)
-            histogram = ValueHistogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))
+            histogram = Histogram(float(edges[0]), float(edges[-1]), tuple(counts.tolist()))
     unit = spacing.unit
     return Statistics(
         shape=shape,

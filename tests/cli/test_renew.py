@@ -16,7 +16,8 @@ from cryptography import x509
 from sivr.cli.init import Plan, write
 from sivr.cli.local_ca import LocalCa
 from sivr.cli.main import main
-from sivr.edge.listener import listen_https, tls_context
+from sivr.edge.certificates import ServerCertificate
+from sivr.edge.listener import listen_https
 from tests.flows.system import free_ports
 
 HOST = "127.0.0.1"
@@ -49,7 +50,7 @@ def serial_in(path: Path) -> int:
 async def shake_hands(folder: Path) -> int:
     """The serial number of the certificate that a browser sees; raises what it would say."""
     port = free_ports(1)
-    tls = tls_context(folder / "tls" / "server.pem", folder / "tls" / "server.key")
+    tls = ServerCertificate(folder / "tls" / "server.pem", folder / "tls" / "server.key")
     trusting = ssl.create_default_context(cafile=str(folder / "ca" / "ca.pem"))
     async with listen_https(web.Application(), HOST, port, tls):
         _, writer = await asyncio.open_connection(HOST, port, ssl=trusting)

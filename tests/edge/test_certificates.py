@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sivr.cli.local_ca import LocalCa
-from sivr.edge.certificates import certificate_end, ending, watch_certificate
+from sivr.edge.certificates import ServerCertificate, certificate_end, ending, watch_certificate
 from sivr.errors import Invalid
 
 
@@ -41,7 +41,8 @@ def test_the_first_of_a_chain_counts(tmp_path: Path) -> None:
 
 async def test_told_at_once_and_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     LocalCa().issue(tmp_path, ["localhost"], 10)
-    async with watch_certificate(tmp_path / "server.pem", every_s=0.01) as note:
+    certificate = ServerCertificate(tmp_path / "server.pem", tmp_path / "server.key")
+    async with watch_certificate(certificate, warn_s=0.01) as note:
         while len(caplog.records) < 3:
             await asyncio.sleep(0.01)
         assert "The TLS certificate ends on" in note()
@@ -49,7 +50,34 @@ async def test_told_at_once_and_again(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "The TLS certificate ends on" in vars(caplog.records[0])["reason"]
 
 
-async def test_what_cannot_be_read_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with watch_certificate(tmp_path / "nothing.pem") as note:
-        assert note() == ""
-    assert len(caplog.records) == 1
+async def test_renewed_files_are_taken_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ca = LocalCa()
+    ca.issue(tmp_path, ["localhost"], 10)
+    certificate = ServerCertificate(tmp_path / "server.pem", tmp_path / "server.key")
+    taken = []
+    certificate.on_change(lambda: taken.append(1))
+    async with watch_certificate(certificate, reload_s=0.01) as note:
+        assert "days from now" in note()
+        # Half of a pair: the old one stays in force.
+        half = tmp_path / "half"
+        half.mkdir()
+        LocalCa().issue(half, ["localhost"], 100)
+        (half / "server.pem").replace(tmp_path / "server.pem")
+        while not any("cannot be used" in str(vars(one).get("reason")) for one in caplog.records):
+            await asyncio.sleep(0.01)
+        assert "days from now" in note()
+        assert len(taken) == 1
+        (half / "server.key").replace(tmp_path / "server.key")
+        while note():
+            await asyncio.sleep(0.01)
+    assert len(taken) == 2
+
+
+def test_nothing_is_read_again_while_nothing_changes(tmp_path: Path) -> None:
+    LocalCa().issue(tmp_path, ["localhost"], 10)
+    certificate = ServerCertificate(tmp_path / "server.pem", tmp_path / "server.key")
+    assert not certificate.reload()
+    (tmp_path / "server.key").touch()
+    assert certificate.reload()
+    (tmp_path / "server.key").unlink()
+    assert not certificate.reload()

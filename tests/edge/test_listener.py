@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 
 from sivr.cli.local_ca import LocalCa
-from sivr.edge.listener import listen_https, listen_redirect, tls_context
+from sivr.edge.certificates import ServerCertificate
+from sivr.edge.listener import listen_https, listen_redirect
 from sivr.errors import Invalid, Unavailable
 
 
@@ -48,7 +49,7 @@ async def port(tls_folder: Path) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/", hello)
     found = free_port()
-    context = tls_context(tls_folder / "server.pem", tls_folder / "server.key")
+    context = ServerCertificate(tls_folder / "server.pem", tls_folder / "server.key")
     async with listen_https(app, "127.0.0.1", found, context):
         yield found
 
@@ -129,7 +130,7 @@ async def test_running_requests_finish_at_stop(tls_folder: Path) -> None:
     app = web.Application()
     app.router.add_get("/", slow)
     port = free_port()
-    context = tls_context(tls_folder / "server.pem", tls_folder / "server.key")
+    context = ServerCertificate(tls_folder / "server.pem", tls_folder / "server.key")
 
     async def ask() -> str:
         async with (
@@ -145,7 +146,7 @@ async def test_running_requests_finish_at_stop(tls_folder: Path) -> None:
 
 
 async def test_taken_port_is_one_sentence(port: int, tls_folder: Path) -> None:
-    context = tls_context(tls_folder / "server.pem", tls_folder / "server.key")
+    context = ServerCertificate(tls_folder / "server.pem", tls_folder / "server.key")
     with pytest.raises(Unavailable, match=f"Cannot listen on 127.0.0.1 port {port}"):
         async with listen_https(web.Application(), "127.0.0.1", port, context):
             pass
@@ -247,4 +248,4 @@ def test_certificate_that_does_not_fit(tls_folder: Path, tmp_path: Path) -> None
     other = LocalCa()
     other.issue(tmp_path, ["localhost"])
     with pytest.raises(Invalid, match="cannot be used"):
-        tls_context(tls_folder / "server.pem", tmp_path / "server.key")
+        ServerCertificate(tls_folder / "server.pem", tmp_path / "server.key")
