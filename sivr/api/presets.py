@@ -7,12 +7,13 @@ from aiohttp import web
 
 from sivr.api.routing import Routes
 from sivr.model.presets import DEFAULT_OF_MODALITY, PRESETS
+from sivr.model.rendering import Method
 
 routes = Routes()
 
 
 class PresetItem(msgspec.Struct, frozen=True):
-    """A named transfer function; points are (value, red, green, blue, opacity)."""
+    """A named way to show a volume; points are (value, red, green, blue, opacity)."""
 
     name: str
     label: str
@@ -21,6 +22,12 @@ class PresetItem(msgspec.Struct, frozen=True):
     relative: bool
     """True where values are fractions of the window, False where they are modality values."""
     points: tuple[tuple[float, float, float, float, float], ...]
+    renderingmethod: Method
+    """What is shown where the request names no method."""
+    light: tuple[float, float, float]
+    """Ambient, diffuse, specular."""
+    surface: float | None
+    """The value that is shown as a surface, in the scale of the points."""
 
 
 class PresetList(msgspec.Struct, frozen=True):
@@ -38,6 +45,9 @@ _LIST = PresetList(
             default_for=tuple(m for m, name in DEFAULT_OF_MODALITY.items() if name == preset.name),
             relative=preset.function.relative,
             points=preset.function.points,
+            renderingmethod=preset.method,
+            light=(preset.function.ambient, preset.function.diffuse, preset.function.specular),
+            surface=preset.surface,
         )
         for preset in PRESETS.values()
     )

@@ -18,6 +18,7 @@ from sivr.gl.context import PLATFORMS, Platform
 from sivr.gl.devices import DeviceChoice, parse_choice
 from sivr.gl.link import Link, WorkerDied
 from sivr.gl.messages import Drawn, Failed, Hello, Job, Paused, Rendered
+from sivr.gl.pick import Picked, found_in
 from sivr.gl.seat import Seat
 from sivr.gl.source import VolumeSource
 from sivr.model.importance import Importance
@@ -166,6 +167,15 @@ class RenderFarm:
     ) -> Rendered:
         """Draw a plane through a volume; as ``volume``."""
         return await self._ask(Job(next(self._numbers), source, plane=view), view_key, importance, user)
+
+    async def pick(
+        self, source: VolumeSource, view: VolumeView, at: tuple[float, float], *, user: str = ""
+    ) -> tuple[Picked | None, Rendered]:
+        """The point that a view shows at a column and row of its picture, in pixels from the center of the
+        first; None where nothing is seen. As ``volume``."""
+        job = Job(next(self._numbers), source, volume=view, pick=at)
+        rendered = await self._ask(job, None, Importance.INTERACTION, user)
+        return found_in(rendered.pixels.view(np.float64)), rendered
 
     def forget(self, key: str) -> None:
         """The voxels of this volume go away: drop its textures. Pictures being drawn of it are finished."""

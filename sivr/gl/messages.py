@@ -18,6 +18,9 @@ class Job(msgspec.Struct, frozen=True, tag=True):
     source: VolumeSource
     volume: VolumeView | None = None
     plane: PlaneView | None = None
+    pick: tuple[float, float] | None = None
+    """Of ``volume``, only the point that is shown at this column and row: ``pick.PARTS`` floats for a
+    picture."""
 
 
 class Discard(msgspec.Struct, frozen=True, tag=True):

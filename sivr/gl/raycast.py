@@ -11,14 +11,14 @@ import numpy.typing as npt
 from OpenGL import GL
 
 from sivr.errors import Invalid, TooLarge
-from sivr.gl import camera, curves, passes
+from sivr.gl import camera, curves, cuts, passes
+from sivr.gl.masks import Masks
 from sivr.gl.picture import Easel, Pixels
 from sivr.gl.program import Program
 from sivr.gl.textures import EXTREME_BRICKS, TextureCache, VolumeTexture
-from sivr.gl.transfer import ENTRIES, placed, table_of
+from sivr.gl.transfer import ENTRIES, function_of, table_of, window_of
 from sivr.kernels.bricks import BRICK
 from sivr.model.pixels import Window
-from sivr.model.presets import preset_for
 from sivr.model.rendering import Method, PlaneView, VolumeView
 
 Check = Callable[[], None]
@@ -32,6 +32,8 @@ BAND_SLACK = 1e-6
 """In parts of a texture's range: so far beside the ends of a band a value still counts as inside."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
+SHALLOW = 1e-9
+"""As ``FLAT``, of views that show one surface only: anything is steep."""
 FUNCTIONS = {"linear": 0, "linear-exact": 1, "sigmoid": 2}
 _DEFINES: dict[Method, tuple[str, ...]] = {
     "maximum_ip": ("MAXIMUM",),
@@ -53,6 +55,7 @@ class Raycaster:
         self._easel = Easel()
         self._programs: dict[tuple[str, tuple[str, ...]], Program] = {}
         self._table, self._columns = (int(handle) for handle in GL.glGenTextures(2))
+        self._masks = Masks()
         self.full_step = FULL_STEP
 
     @property
@@ -139,15 +142,7 @@ class Raycaster:
         self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]
     ) -> list[Callable[[], None]]:
         """Make the program ready; what is returned makes it ready for each pass of a refined picture."""
-        function = view.transfer_function or preset_for("", "")
-        window = view.window
-        if function.relative:
-            ends = (
-                (window.center - window.width / 2, window.center + window.width / 2)
-                if window is not None
-                else volume.typical_range()
-            )
-            function = placed(function, ends)
+        function = function_of(view, volume.typical_range)
         half = volume.half if view.draft else None
         halved = 2 if half is not None else 1
         factors = (volume.factors[0] * halved, volume.factors[1] * halved, volume.factors[2] * halved)
@@ -162,7 +157,12 @@ class Raycaster:
             step = finest * (1.0 if half is not None else 2.0)
         table = table_of(function, step)
         distances = volume.distance_map(function)
-        program = self._program("composite.frag", ("HALF",) if half is not None else ())
+        defines = ("HALF",) if half is not None else ()
+        if view.cut is not None or view.depth_cue or view.surface is not None:
+            defines = (*defines, "CUT")
+        if view.surface is not None:
+            defines = (*defines, "SURFACE")
+        program = self._program("composite.frag", defines)
         scale = (view.width / size[0], view.height / size[1])
         self._set_rays(program, rays, shape, scale)
         texel_scale, texel_offset = volume.value_scale
@@ -177,10 +177,21 @@ class Raycaster:
             lps_from_gradient=rays.lps_from_gradient,
             step=float(step),
             opaque=passes.OPAQUE if refined else OPAQUE,
-            flat=float(FLAT * (table.high - table.low) / abs(texel_scale)),
+            flat=SHALLOW
+            if view.surface is not None
+            else float(FLAT * (table.high - table.low) / abs(texel_scale)),
             light=(function.ambient, function.diffuse, function.specular),
             toward=rays.toward,
         )
+        if "CUT" in defines:
+            found = cuts.cuts_for(view, rays, affine, shape[::-1])
+            self._set_cut(program, found)
+            program.set(cue=(found.near_mm, found.per_mm, view.depth_cue))
+        if view.surface is not None:
+            program.set(
+                surface=(function.points[0][0] - texel_offset) / texel_scale,
+                above=1.0 if texel_scale > 0 else -1.0,
+            )
         self._upload_table(table.colors)
         self._bind(
             program,
@@ -195,19 +206,26 @@ class Raycaster:
         ]
 
     def _use_projection(self, volume: VolumeTexture, view: VolumeView, size: tuple[int, int]) -> None:
-        window = view.window or _range_window(*volume.value_range())
+        window = window_of(view, volume.typical_range, volume.value_range)
         rays = camera.rays(view.viewpoint, view.width, view.height, view.height_mm, volume.lps_from_texel)
         method, defines = self._projection(volume, view.method)
+        if view.cut is not None:
+            defines = (*defines, "CUT")
         program = self._program("projection.frag", defines)
         self._set_rays(program, rays, volume.shape, (view.width / size[0], view.height / size[1]))
         self._set_values(program, volume, window, invert=False)
         largest = method == "maximum_ip"
         # Means are of the voxels themselves, and nothing lies between a voxel and padding.
-        refined = view.refine > 1 and not view.draft and bool(defines) and "PADDED" not in defines
+        refined = view.refine > 1 and not view.draft and method != "average_ip" and "PADDED" not in defines
+        floor = _floor(volume, window, largest)
+        if view.cut is not None:
+            self._set_cut(program, cuts.cuts_for(view, rays, volume.lps_from_texel, volume.shape[::-1]))
+            # Nothing must be skipped before something was found that is not taken away.
+            floor = _nothing_yet(largest)
         program.set(
             brick=float(BRICK * EXTREME_BRICKS),
             samples=float(passes.LAYERS if refined else 1),
-            floor=_floor(volume, window, largest),
+            floor=floor,
         )
         # Made before anything is bound: making it binds unit 0.
         extremes = volume.handle if method == "average_ip" else volume.extremes(largest)
@@ -257,6 +275,18 @@ class Raycaster:
             origin=rays.origin, right=rays.right, down=rays.down, direction=rays.direction, pixel=pixel,
         )  # fmt: skip
 
+    def _set_cut(self, program: Program, found: cuts.Cuts) -> None:
+        program.set(
+            low=found.low, high=found.high, along=found.along,
+            lassos=len(found.masks), mask_side=float(cuts.SIDE),
+        )  # fmt: skip
+        for n, plane in enumerate(found.planes):
+            program.set(**{f"planes[{n}]": plane})
+        for n, cell in enumerate(found.cells.reshape(-1, 4)):
+            program.set(**{f"cells[{n}]": cell})
+        self._masks.bind(found.masks)
+        program.set(masks=self._masks.unit)
+
     def _set_values(self, program: Program, volume: VolumeTexture, window: Window, invert: bool) -> None:
         if not window.width > 0 or not np.isfinite([window.center, window.width]).all():
             raise Invalid("The width of a window must be more than 0.")
@@ -295,13 +325,14 @@ def _black(width: int, height: int, color: bool) -> Pixels:
     return np.zeros((height, width, 3) if color else (height, width), np.uint8)
 
 
-def _range_window(low: float, high: float) -> Window:
-    return Window((low + high) / 2, max(high - low, 1e-6), "linear-exact")
+def _nothing_yet(largest: bool) -> float:
+    """What every texel is more (less) than."""
+    return -1e9 if largest else 1e9
 
 
 def _floor(volume: VolumeTexture, window: Window, largest: bool) -> float:
     """The texel that the window shows black (white) already, where the search for more (less) may begin."""
-    beyond = -1e9 if largest else 1e9
+    beyond = _nothing_yet(largest)
     if window.function == "sigmoid":
         return beyond
     center, width = window.center, window.width

@@ -18,18 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import Invalid, TooLarge
-from sivr.gl import camera, curves, passes
+from sivr.gl import camera, curves, cuts, passes
 from sivr.gl.attempt import Attempt
 from sivr.gl.ready import ReadyVolume
 from sivr.gl.source import VolumeSource
-from sivr.gl.transfer import ENTRIES, placed, table_of
+from sivr.gl.transfer import ENTRIES, function_of, table_of, window_of
 from sivr.kernels import composite, projection, slab
 from sivr.kernels.bricks import BRICK
+from sivr.kernels.cuts import CutArrays
 from sivr.kernels.slices import resample
 from sivr.kernels.tiles import LOWEST
 from sivr.kernels.voxels import LEAST_COLUMNS, MOST_VOXELS, Voxels
 from sivr.model.pixels import Window
-from sivr.model.presets import preset_for
 from sivr.model.rendering import Curve, Method, PlaneView, TransferFunction, VolumeView
 
 Check = Callable[[], None]
@@ -43,6 +43,8 @@ BAND_SLACK = 0.01
 """In voxel values, how far beside the ends of a band a value may lie and still count as inside."""
 FLAT = 0.02
 """Gradient, in parts of a transfer function's range per mm, that counts as half a surface."""
+SHALLOW = 1e-9
+"""As ``FLAT``, of views that show one surface only: anything is steep."""
 BAND = 16
 """Rows that one thread draws at a time, and after which a picture may be abandoned."""
 CHECK_S = 0.01
@@ -244,23 +246,28 @@ class SoftwareCaster:
     def _composite(
         self, volume: SoftwareVolume, view: VolumeView, width: int, height: int, check: Check | None
     ) -> Pixels:
-        function = view.transfer_function or preset_for("", "")
-        window = view.window
-        if function.relative:
-            ends = (
-                (window.center - window.width / 2, window.center + window.width / 2)
-                if window is not None
-                else volume.typical_range()
-            )
-            function = placed(function, ends)
+        function = function_of(view, volume.typical_range)
         rays = _rays(volume, view, width, height)
+        knows: composite.Knows = (
+            "surface" if view.surface is not None else "cut" if view.cut or view.depth_cue else "plain"
+        )
+        cut, more = None, _parameters()
+        slope, intercept = volume.source.slope, volume.source.intercept
+        if knows != "plain":
+            found = cuts.cuts_for(view, rays, volume.lps_from_texel, volume.shape[::-1])
+            cut = _cut_arrays(found)
+            surface = 0.0 if view.surface is None else (function.points[0][0] - intercept) / slope
+            more = _parameters(
+                found.near_mm, found.per_mm, view.depth_cue, surface, 1.0 if slope > 0 else -1.0
+            )
         refined = view.refine > 1 and not view.draft
         finest = float(np.linalg.norm(volume.lps_from_texel[:3, :3], axis=0).min())
         step = finest * (DRAFT_STEP if view.draft else passes.STEP if refined else self.full_step)
         table = table_of(function, step)
         reach = table.high - table.low
-        slope, intercept = volume.source.slope, volume.source.intercept
         per_value = (ENTRIES - 1) / reach
+        # One surface is a surface however shallow.
+        flat = SHALLOW if view.surface is not None else FLAT * reach / abs(slope)
 
         def parameters(rays: camera.Rays, opaque: float) -> _Floats:
             return _parameters(
@@ -269,8 +276,9 @@ class SoftwareCaster:
                 step, 1 / step, slope * per_value, (intercept - table.low) * per_value + 0.5,
                 # Gradients come as differences over two voxels.
                 0.5 * rays.lps_from_gradient, rays.toward,
-                function.ambient, function.diffuse, function.specular, FLAT * reach / abs(slope),
+                function.ambient, function.diffuse, function.specular, flat,
                 1 - opaque,
+                more,
             )  # fmt: skip
 
         opacity = np.ascontiguousarray(table.colors[:, 3])
@@ -284,7 +292,9 @@ class SoftwareCaster:
             def add(top: int, end: int, number: int) -> None:
                 if number == 0:
                     sums[top:end] = 0
-                composite.accumulate(voxels, distance, opacity, colors, every[number], sums, top, end)
+                composite.accumulate(
+                    voxels, distance, opacity, colors, every[number], sums, top, end, knows, cut
+                )
 
             self._draw(sums, check, add, len(every))
             return _rounded(sums[:height, :width], len(every))
@@ -292,7 +302,7 @@ class SoftwareCaster:
         out = _canvas(width, height, np.uint32)
 
         def draw(top: int, end: int, number: int) -> None:
-            composite.composite(voxels, distance, opacity, colors, given, out, top, end)
+            composite.composite(voxels, distance, opacity, colors, given, out, top, end, knows, cut)
 
         self._draw(out, check, draw)
         return np.ascontiguousarray(out.view(np.uint8).reshape(*out.shape, 4)[:height, :width, :3])
@@ -300,13 +310,18 @@ class SoftwareCaster:
     def _projection(
         self, volume: SoftwareVolume, view: VolumeView, width: int, height: int, check: Check | None
     ) -> Pixels:
-        window = view.window or _range_window(*volume.value_range())
+        window = window_of(view, volume.typical_range, volume.value_range)
         rays = _rays(volume, view, width, height)
         best = _best(volume, view.method)
         axis = int(np.abs(rays.direction).argmax())
+        cut = None
+        floor = _floor(volume, window, best)
+        if view.cut is not None:
+            cut = _cut_arrays(cuts.cuts_for(view, rays, volume.lps_from_texel, volume.shape[::-1]))
+            floor = _nothing_yet(best)
         parameters = _parameters(
             rays.origin, rays.right, rays.down, rays.direction, _inverse(rays.direction), volume.shape[::-1],
-            _floor(volume, window, best),
+            floor,
         )  # fmt: skip
         extremes = np.zeros((1, 1, 1), np.float32) if best == "mean" else volume.extremes(best == "largest")
         voxels = volume.voxels()
@@ -317,7 +332,7 @@ class SoftwareCaster:
             samples = 1
 
         def draw(top: int, end: int, number: int) -> None:
-            projection.project(voxels, best, extremes, parameters, axis, out, top, end, samples)
+            projection.project(voxels, best, extremes, parameters, axis, out, top, end, samples, cut)
 
         self._draw(out, check, draw)
         return _shown(out[:height, :width], volume, window, invert=False)
@@ -396,7 +411,8 @@ def _rounded(sums: _Floats, count: int) -> Pixels:
 
 
 def _parameters(*values: Any) -> _Floats:
-    return np.concatenate([np.ravel(np.asarray(value, np.float64)) for value in values]).astype(np.float32)
+    flat = [np.ravel(np.asarray(value, np.float64)) for value in values]
+    return np.concatenate(flat or [np.zeros(0)]).astype(np.float32)
 
 
 def _inverse(direction: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -417,7 +433,7 @@ def _best(volume: SoftwareVolume, method: Method) -> projection.Best:
 
 def _floor(volume: SoftwareVolume, window: Window, best: projection.Best) -> float:
     """The voxel that the window shows black (white) already, where the search for more (less) may begin."""
-    beyond = -1e9 if best == "largest" else 1e9
+    beyond = _nothing_yet(best)
     if window.function == "sigmoid" or best == "mean":
         return beyond
     center, width = window.center, window.width
@@ -428,8 +444,15 @@ def _floor(volume: SoftwareVolume, window: Window, best: projection.Best) -> flo
     return (end - intercept) / slope
 
 
-def _range_window(low: float, high: float) -> Window:
-    return Window((low + high) / 2, max(high - low, 1e-6), "linear-exact")
+def _nothing_yet(best: projection.Best) -> float:
+    """What every voxel is more (less) than."""
+    return -1e9 if best == "largest" else 1e9
+
+
+def _cut_arrays(found: cuts.Cuts) -> CutArrays:
+    masks = np.stack(found.masks) if found.masks else np.zeros((0, cuts.SIDE, cuts.SIDE), np.uint8)
+    ends = _parameters(found.low, found.high, found.planes, found.along)
+    return CutArrays(ends, _parameters(found.cells), masks)
 
 
 def _shown(values: _Floats, volume: SoftwareVolume, window: Window, invert: bool) -> Pixels:

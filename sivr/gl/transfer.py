@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from sivr.errors import Invalid
-from sivr.model.rendering import TransferFunction
+from sivr.model.pixels import Window
+from sivr.model.presets import preset_for
+from sivr.model.rendering import TransferFunction, VolumeView
 
 ENTRIES = 4096
 
@@ -31,6 +35,43 @@ def placed(function: TransferFunction, window: tuple[float, float]) -> TransferF
     reach = high - low if high > low else 1.0
     points = tuple((low + point[0] * reach, *point[1:]) for point in function.points)
     return msgspec.structs.replace(function, points=points, relative=False)
+
+
+def function_of(view: VolumeView, typical_range: Callable[[], tuple[float, float]]) -> TransferFunction:
+    """The transfer function of a composite, in modality values: relative ones placed on the view's window, or
+    on what is typical of the volume; of a surface, everything above its value."""
+    function = view.transfer_function or preset_for("", "")
+    if view.surface is not None:
+        red, green, blue = function.points[-1][1:4]
+        value = float(view.surface)
+        if function.relative:
+            low, high = _ends(view.window, typical_range)
+            value = low + value * (high - low)
+        points = ((value, red, green, blue, 0.0), (value + max(1.0, abs(value)), red, green, blue, 1.0))
+        return msgspec.structs.replace(function, points=points, relative=False)
+    return placed(function, _ends(view.window, typical_range)) if function.relative else function
+
+
+def window_of(
+    view: VolumeView,
+    typical_range: Callable[[], tuple[float, float]],
+    value_range: Callable[[], tuple[float, float]],
+) -> Window:
+    """The window of a projection: the view's, one over what is typical of the volume, or over all of it."""
+    if view.window is not None:
+        return view.window
+    low, high = value_range()
+    if view.span is not None:
+        first, last = typical_range()
+        low, high = (first + one * (last - first) for one in view.span)
+    return Window((low + high) / 2, max(high - low, 1e-6), "linear-exact")
+
+
+def _ends(window: Window | None, typical_range: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+    """What a relative function calls 0 and 1."""
+    if window is None:
+        return typical_range()
+    return window.center - window.width / 2, window.center + window.width / 2
 
 
 def table_of(function: TransferFunction, step_mm: float) -> Table:

@@ -37,6 +37,7 @@ from sivr.gl.messages import (
     ToWorker,
     Trial,
 )
+from sivr.gl.pick import picked
 from sivr.gl.seat import Seat
 from sivr.gl.trial import choose_readback, hold
 
@@ -236,7 +237,9 @@ class Artist:
         # A complete volume looks the same however often it is loaded.
         attempt.begin(volume.factors if volume.complete else (id(volume), volume.version))
         updated = time.perf_counter()
-        if job.volume is not None:
+        if job.volume is not None and job.pick is not None:
+            pixels = picked(volume, job.volume, job.pick).view(np.uint8)
+        elif job.volume is not None:
             pixels = self._caster.volume(volume, job.volume, attempt)
         elif job.plane is not None:
             pixels = self._caster.plane(volume, job.plane, attempt)

@@ -6,11 +6,14 @@ takes its samples on planes common to all rays, and ends when nothing can shine 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from sivr.kernels import cuts
+from sivr.kernels.cuts import CutArrays
 from sivr.kernels.lanes import BYTE, FLOAT, INT, LANES, Compiled, Lanes, Program, Variable, once
 from sivr.kernels.voxels import ARGUMENTS, Layout, Reader, Voxels, between
 
@@ -22,6 +25,11 @@ TILE = 4
 _COLOR_LEVELS = 1023
 
 PARAMETERS = 39
+MORE_PARAMETERS = 5
+"""Of programs that know more than the plain one."""
+Knows = Literal["plain", "cut", "surface"]
+"""What a program can do: nothing but rays through all of the volume; what a view takes away and the depth
+cue; these, and the one surface of a value instead of a transfer function."""
 _Floats = npt.NDArray[np.float32]
 
 
@@ -40,14 +48,18 @@ def composite(
     out: npt.NDArray[np.uint32],
     top: int,
     bottom: int,
+    knows: Knows = "plain",
+    cut: CutArrays | None = None,
 ) -> None:
     """Draw rows ``top`` to before ``bottom`` of ``out`` (h, w) 8-bit RGB_ from the lowest byte up.
 
     ``distance[k, j, i]`` per brick of 4 voxels as ``bricks.distance_field`` makes it; ``opacity`` (n,) and
     ``colors`` (n,) of the transfer function's table; ``parameters`` in the order of ``_write``. Width and
-    rows must be multiples of 4. Releases the GIL.
+    rows must be multiples of 4. Programs that are not plain need a
+    ``cut``. Releases the GIL.
     """
-    _run(program_for(voxels.layout), voxels, distance, opacity, colors, parameters, out, top, bottom)
+    program = program_for(voxels.layout, False, knows, _side(cut))
+    _run(program, voxels, distance, opacity, colors, parameters, out, top, bottom, cut)
 
 
 def accumulate(
@@ -59,9 +71,16 @@ def accumulate(
     sums: _Floats,
     top: int,
     bottom: int,
+    knows: Knows = "plain",
+    cut: CutArrays | None = None,
 ) -> None:
     """As ``composite``, but adds colors of 0..1 to ``sums`` (h, w, 3): several pictures, rounded once."""
-    _run(program_for(voxels.layout, True), voxels, distance, opacity, colors, parameters, sums, top, bottom)
+    program = program_for(voxels.layout, True, knows, _side(cut))
+    _run(program, voxels, distance, opacity, colors, parameters, sums, top, bottom, cut)
+
+
+def _side(cut: CutArrays | None) -> int:
+    return 0 if cut is None else cut.masks.shape[1]
 
 
 def _run(
@@ -74,6 +93,7 @@ def _run(
     out: npt.NDArray[Any],
     top: int,
     bottom: int,
+    cut: CutArrays | None,
 ) -> None:
     given, alive = voxels.arguments()
     program(
@@ -89,13 +109,15 @@ def _run(
         out.shape[1],
         top,
         bottom,
+        *(() if cut is None else cut.arguments),
     )
     del alive
 
 
 @once
-def program_for(layout: Layout, sums: bool = False) -> Compiled:
-    """The machine code for voxels of one kind; it writes bytes, or adds to sums."""
+def program_for(layout: Layout, sums: bool = False, knows: Knows = "plain", side: int = 0) -> Compiled:
+    """The machine code for voxels of one kind; it writes bytes, or adds to sums. ``side`` is that of the
+    masks of a cut."""
     program = Program(
         "composite",
         **ARGUMENTS,
@@ -110,13 +132,16 @@ def program_for(layout: Layout, sums: bool = False) -> Compiled:
         width="int",
         top="int",
         bottom="int",
+        **({} if knows == "plain" else cuts.ARGUMENTS),
     )
-    _write(program, Reader(program, layout), sums)
+    _write(program, Reader(program, layout), sums, knows, side)
     return program.compile()
 
 
-def _write(program: Program, reader: Reader, sums: bool) -> None:
-    values = iter(program.floats(program["parameters"], PARAMETERS))
+def _write(program: Program, reader: Reader, sums: bool, knows: Knows, mask_side: int) -> None:
+    cut = None if knows == "plain" else cuts.Reader(program, mask_side)
+    more = 0 if cut is None else MORE_PARAMETERS
+    values = iter(program.floats(program["parameters"], PARAMETERS + more))
 
     def take(count: int) -> list[Lanes]:
         return [next(values) for _ in range(count)]
@@ -126,6 +151,8 @@ def _write(program: Program, reader: Reader, sums: bool) -> None:
     to_lps = [take(3) for _ in range(3)]
     toward = take(3)
     ambient, diffuse, specular, flat, rest = take(5)
+    # What the plain program does not have it does not look at.
+    cue_near, cue_per_mm, cue_strength, surface_at, above = take(more) or [flat] * MORE_PARAMETERS
     bricks_i, bricks_ij = program.spread(program["bricks_i"]), program.spread(program["bricks_ij"])
     last_entry = program.spread(program["last_entry"])
     extent = [reader.columns, reader.rows, reader.depth]
@@ -134,7 +161,7 @@ def _write(program: Program, reader: Reader, sums: bool) -> None:
 
     for row, column in pixels(program):
         at_pixel = [corner[a] + column * right[a] + row * down[a] for a in range(3)]
-        enter, leave = span(program, at_pixel, inverse, size)
+        enter, leave = span(program, at_pixel, inverse, size, cut)
         number = Variable(program, (enter * per_step).ceiling())
         last = (leave * per_step).floor()
         red, green, blue, left = (Variable(program, one) for one in (zero, zero, zero, zero + 1.0))
@@ -158,16 +185,32 @@ def _write(program: Program, reader: Reader, sums: bool) -> None:
                 number.where(leaping, (now + 1.0).largest((end * per_step).ceiling()))
             now = number.get()
             active = now <= last
-            at = [at_pixel[a] + now * step * direction[a] for a in range(3)]
-            inside = [(at[a] - 0.5).largest(0.0).least(size[a] - 1.0) for a in range(3)]
-            cell = [inside[a].to_int().least(last_cell[a]) for a in range(3)]
-            part = [inside[a] - cell[a].to_float() for a in range(3)]
-            corners = _Corners(reader, cell, part, extent, active)
-            entry = (corners.value() * scale + offset).largest(0.0).to_int().least(last_entry)
-            alpha = program.gather(program["opacity"], entry, FLOAT, FLOAT, active)
-            seen = active & (alpha > 0.0)
+
+            def corners_at(distance_mm: Lanes, mask: Lanes, at_pixel: list[Lanes] = at_pixel) -> _Corners:
+                at = [at_pixel[a] + distance_mm * direction[a] for a in range(3)]
+                inside = [(at[a] - 0.5).largest(0.0).least(size[a] - 1.0) for a in range(3)]
+                cell = [inside[a].to_int().least(last_cell[a]) for a in range(3)]
+                part = [inside[a] - cell[a].to_float() for a in range(3)]
+                return _Corners(reader, cell, part, extent, mask)
+
+            far = now * step
+            corners = corners_at(far, active)
+            value = corners.value()
+            entry = (value * scale + offset).largest(0.0).to_int().least(last_entry)
+            if knows == "surface":
+                alpha = program.constant(1.0)
+                seen = active & ((value - surface_at) * above >= 0.0)
+            else:
+                alpha = program.gather(program["opacity"], entry, FLOAT, FLOAT, active)
+                seen = active & (alpha > 0.0)
+            if cut is not None:
+                seen = cut.kept([at_pixel[a] + far * direction[a] for a in range(3)], seen)
             number.where(active, now + 1.0)
             with program.when(seen.any()):
+                passed = None
+                if knows == "surface":
+                    passed, far = _crossing(corners_at, value, far, step, enter, surface_at, above, seen)
+                    corners = corners_at(far, seen)
                 color = program.gather(program["colors"], entry, INT, INT, seen)
                 gradient = corners.gradient(seen)
                 slope = [sum_of([to_lps[n][a] * gradient[a] for a in range(3)]) for n in range(3)]
@@ -175,6 +218,8 @@ def _write(program: Program, reader: Reader, sums: bool) -> None:
                 # Lit from the viewer and from both sides: what faces away is the inside of a cut surface.
                 facing = sum_of([slope[a] * toward[a] for a in range(3)]).absolute() / steep.largest(1e-9)
                 surface = steep / (steep + flat)
+                if passed is not None:
+                    surface = passed.choose(surface, 0.0)
                 without = ambient + 0.75 * diffuse
                 lit = between(without, ambient + diffuse * facing, surface)
                 squared = facing * facing
@@ -182,9 +227,13 @@ def _write(program: Program, reader: Reader, sums: bool) -> None:
                 shine = specular * surface * eighth * eighth * eighth
                 shining = left.get()
                 weight = seen.choose(shining * alpha, 0.0)
+                shown = weight
+                if cut is not None:
+                    deep = ((far - cue_near) * cue_per_mm).largest(0.0).least(1.0)
+                    shown = weight * (1.0 - cue_strength * deep)
                 for channel, shift in ((red, 0), (green, 10), (blue, 20)):
                     level = ((color >> shift) & _COLOR_LEVELS).to_float() * (1 / _COLOR_LEVELS)
-                    channel.set(channel.get() + weight * (level * lit + shine).least(1.0))
+                    channel.set(channel.get() + shown * (level * lit + shine).least(1.0))
                 shining = shining - weight
                 left.set(shining)
                 number.where(shining < rest, last + 1.0)
@@ -195,6 +244,36 @@ def _write(program: Program, reader: Reader, sums: bool) -> None:
             (channel.get() * 255.0 + 0.5).least(255.0).to_int() for channel in (red, green, blue)
         )
         store(program, row, column, red8 | (green8 << 8) | (blue8 << 16))
+
+
+def _crossing(
+    corners_at: Callable[[Lanes, Lanes], _Corners],
+    value: Lanes,
+    far: Lanes,
+    step: Lanes,
+    enter: Lanes,
+    surface_at: Lanes,
+    above: Lanes,
+    seen: Lanes,
+) -> tuple[Lanes, Lanes]:
+    """Whether a ray passed the surface since the sample before the one at ``far``, and where, by two steps of
+    regula falsi. Otherwise it meets what a cut has opened, at the sample itself."""
+
+    def level(distance_mm: Lanes) -> Lanes:
+        return (corners_at(distance_mm, seen).value() - surface_at) * above
+
+    def found() -> Lanes:
+        return near + (far - near) * (before / (before - here).least(-1e-20))
+
+    sample, near = far, far - step
+    before, here = level(near), (value - surface_at) * above
+    passed = (before < 0.0) & (near >= enter)
+    at = found()
+    there = level(at)
+    beyond = there >= 0.0
+    near, before = beyond.choose(near, at), beyond.choose(before, there)
+    far, here = beyond.choose(at, far), beyond.choose(there, here)
+    return passed, passed.choose(found(), sample)
 
 
 class _Corners:
@@ -259,16 +338,23 @@ def pixels(program: Program) -> Any:
 
 
 def span(
-    program: Program, origin: list[Lanes], inverse: list[Lanes], size: list[Lanes]
+    program: Program,
+    origin: list[Lanes],
+    inverse: list[Lanes],
+    size: list[Lanes],
+    cut: cuts.Reader | None = None,
 ) -> tuple[Lanes, Lanes]:
-    """Distances in mm at which rays enter and leave the volume; the first is the larger for a miss."""
+    """Distances in mm at which rays enter and leave the volume, or what planes and box of a cut keep of it;
+    the first is the larger for a miss."""
     zero = program.constant(0.0)
+    low, high = ([zero] * 3, size) if cut is None else (cut.low, cut.high)
     near, far = [], []
     for a in range(3):
-        one, other = (zero - origin[a]) * inverse[a], (size[a] - origin[a]) * inverse[a]
+        one, other = (low[a] - origin[a]) * inverse[a], (high[a] - origin[a]) * inverse[a]
         near.append(one.least(other))
         far.append(one.largest(other))
-    return near[0].largest(near[1]).largest(near[2]), far[0].least(far[1]).least(far[2])
+    enter, leave = near[0].largest(near[1]).largest(near[2]), far[0].least(far[1]).least(far[2])
+    return (enter, leave) if cut is None else cut.ends(origin, enter, leave)
 
 
 def store(program: Program, row: Lanes, column: Lanes, pixel: Lanes) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 
+from sivr.kernels import cuts
 from sivr.kernels.composite import pixels, span, store
+from sivr.kernels.cuts import CutArrays
 from sivr.kernels.lanes import FLOAT, INT, Compiled, Lanes, Program, Variable, once
 from sivr.kernels.voxels import ARGUMENTS, Layout, Reader, Voxels, between
 
@@ -33,15 +35,18 @@ def project(
     top: int,
     bottom: int,
     samples: int = 1,
+    cut: CutArrays | None = None,
 ) -> None:
     """Project rows ``top`` to before ``bottom`` of ``out`` (h, w): voxel values, NaN where there is nothing.
 
     ``extremes[k, j, i]``: the largest (least) voxel of each block of 8; ``parameters`` in the order of
     ``_write``; ``axis`` 0 i, 1 j, 2 k is what the rays follow most; ``samples`` per layer, 1 for means. Width
-    and rows must be multiples of 4. Releases the GIL.
+    and rows must be multiples of 4. With a ``cut`` the floor among them must be
+    beyond all voxels. Releases the GIL.
     """
     given, alive = voxels.arguments()
-    _program(voxels.layout, best, axis, samples)(
+    side = 0 if cut is None else cut.masks.shape[1]
+    _program(voxels.layout, best, axis, samples, cut is not None, side)(
         *given,
         extremes.ctypes.data,
         extremes.shape[2],
@@ -51,12 +56,13 @@ def project(
         out.shape[1],
         top,
         bottom,
+        *(() if cut is None else cut.arguments),
     )
     del alive
 
 
 @once
-def _program(layout: Layout, best: Best, axis: int, samples: int) -> Compiled:
+def _program(layout: Layout, best: Best, axis: int, samples: int, cuts_: bool, side: int) -> Compiled:
     program = Program(
         "project",
         **ARGUMENTS,
@@ -68,12 +74,22 @@ def _program(layout: Layout, best: Best, axis: int, samples: int) -> Compiled:
         width="int",
         top="int",
         bottom="int",
+        **(cuts.ARGUMENTS if cuts_ else {}),
     )
-    _write(program, Reader(program, layout), best, axis, layout.padded, samples)
+    cut = cuts.Reader(program, side) if cuts_ else None
+    _write(program, Reader(program, layout), best, axis, layout.padded, samples, cut)
     return program.compile()
 
 
-def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool, samples: int) -> None:
+def _write(
+    program: Program,
+    reader: Reader,
+    best: Best,
+    axis: int,
+    padded: bool,
+    samples: int,
+    cut: cuts.Reader | None,
+) -> None:
     builder = program.builder
     values = iter(program.floats(program["parameters"], PARAMETERS))
 
@@ -92,7 +108,7 @@ def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool
 
     for row, column in pixels(program):
         origin = [corner[a] + column * right[a] + row * down[a] for a in range(3)]
-        enter, leave = span(program, origin, inverse, size)
+        enter, leave = span(program, origin, inverse, size, cut)
         one = origin[axis] + enter * direction[axis]
         other = origin[axis] + leave * direction[axis]
         first = (one.least(other) - 0.5 - _HAIR).ceiling().largest(0.0)
@@ -127,6 +143,8 @@ def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool
                     k = program.spread(layer)
                     mask = near & (k >= first_layer) & (k <= last_layer)
                     at = beside(k.to_float())
+                    if cut is not None:
+                        mask = cut.kept([at.get(a, k.to_float() + 0.5) for a in range(3)], mask)
                     sample = _sample(reader, axis, k, at, extent, mask)
                     if padded and best != "largest":
                         mask = mask & _image(reader, axis, k, at, extent, mask)
@@ -140,18 +158,25 @@ def _write(program: Program, reader: Reader, best: Best, axis: int, padded: bool
                             found.where(mask, now + sample)
                     count.where(mask, count.get() + 1.0)
                     if samples > 1:
-                        mask = mask & (k < last_layer)
+                        mask = near & (k >= first_layer) & (k < last_layer)
                         with program.each(1, ir.Constant(INT, samples), 1) as number:
                             part = program.spread(number).to_float() * (1 / samples)
                             at = beside(k.to_float() + part)
-                            ends = [_sample(reader, axis, one, at, extent, mask) for one in (k, k + 1)]
+                            there = mask
+                            if cut is not None:
+                                along = k.to_float() + part + 0.5
+                                there = cut.kept([at.get(a, along) for a in range(3)], mask)
+                            ends = [_sample(reader, axis, one, at, extent, there) for one in (k, k + 1)]
                             sample = between(ends[0], ends[1], part)
                             now = found.get()
                             better = now.largest(sample) if best == "largest" else now.least(sample)
-                            found.where(mask, better)
+                            found.where(there, better)
         total = count.get()
         result = found.get() / total.largest(1.0) if exact else found.get()
-        if padded or exact:
+        if cut is not None:
+            # The search began beyond all voxels: nothing was skipped before something was found.
+            shown = total > 0.0
+        elif padded or exact:
             # Skipped blocks count nothing though they are image; only a ray of padding alone shows nothing.
             shown = (total > 0.0) if exact or best == "least" else hit
         else:

@@ -19,6 +19,9 @@ that is broken. Unknown parameters are ignored, as PS3.18 8.3.2 asks. Besides th
 - ``overlay_series`` UID of a series of the same study and frame of reference laid over a plane in color, with
   ``overlay_window`` (as window), ``overlay_palette`` and ``overlay_opacity`` (0 to 1);
 - ``points`` of the patient whose values are asked for, ``x,y,z;x,y,z;...`` in LPS mm;
+- ``transfer`` a transfer function of one's own, ``opacity`` a factor of its density, ``light`` its ambient,
+  diffuse and specular, ``depthcue`` how much darker the farthest is, ``isovalue`` and ``isocolor`` one
+  surface instead; ``crop``, ``clip`` and ``cut`` what is taken away (``sivr.model.volume_parameters``);
 - ``view`` an opaque key: of the pictures asked for under one key only the newest matters.
 """
 
@@ -33,16 +36,20 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from sivr.errors import Invalid, NotAcceptable, TooLarge
+from sivr.model import volume_parameters as volumes
 from sivr.model.palettes import GREY, PALETTES
 from sivr.model.pixels import VoiFunction, Window
 from sivr.model.rendering import (
     Band,
+    ClipPlane,
     Coloring,
     CurveForm,
     Interpolation,
+    Lasso,
     MediaType,
     Method,
     Orientation,
+    TransferFunction,
     Vector,
     Viewport,
 )
@@ -150,6 +157,20 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Vector, ...] = ()
     """LPS mm."""
 
+    transfer: TransferFunction | None = None
+    opacity: float = 1.0
+    light: tuple[float, float, float] | None = None
+    """Ambient, diffuse, specular."""
+    depthcue: float = 0.0
+    isovalue: float | None = None
+    isocolor: tuple[float, float, float] | None = None
+    at: tuple[float, float] | None = None
+    """Of a pick: pixels from the left and top edge of the picture."""
+    crop: tuple[Vector, Vector] | None = None
+    """Voxels kept, from and to."""
+    clip: tuple[ClipPlane, ...] = ()
+    cut: tuple[Lasso, ...] = ()
+
     @property
     def coloring(self) -> Coloring:
         """What makes color of a grey frame."""
@@ -223,6 +244,14 @@ def _pan(name: str, text: str) -> tuple[float, float]:
         raise Invalid("The parameter pan needs two decimals: right,up in millimeters.")
     right, up = (_decimal(name, part) for part in parts)
     return (right, up)
+
+
+def _at(name: str, text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise Invalid("The parameter at needs two decimals: pixels from the left and from the top.")
+    column, row = (_decimal(name, part) for part in parts)
+    return (column, row)
 
 
 def _size(text: str) -> int:
@@ -360,6 +389,13 @@ def _threshold(name: str, text: str) -> Band:
     return Band(low, high, (red, green, blue))
 
 
+def _with_decimals(parse: Callable[[str, str, volumes.Decimal], Any]) -> Callable[[str, str], Any]:
+    def read_(name: str, text: str) -> Any:
+        return parse(name, text, _decimal)
+
+    return read_
+
+
 def _unsupported(name: str, text: str) -> None:
     raise Invalid(f"The parameter {name} is not supported by this server.")
 
@@ -375,6 +411,7 @@ _CINE: frozenset[Resource] = frozenset({"cine"})
 _MANY = _STRIPS | _CINE
 _FLAT = _FRAMES | _MANY
 """What shows stored frames."""
+_RAYS: frozenset[Resource] = frozenset({"rendered3d"})
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -406,6 +443,16 @@ RULES: dict[str, Rule] = {
     "pan": Rule(_pan, _VOLUMES),
     "draft": Rule(_yes, _PICTURES),
     "refine": Rule(_refine, frozenset({"rendered3d"})),
+    "transfer": Rule(_with_decimals(volumes.transfer), _RAYS),
+    "opacity": Rule(_with_decimals(volumes.factor), _RAYS),
+    "light": Rule(_with_decimals(volumes.light), _RAYS),
+    "depthcue": Rule(_with_decimals(volumes.part), _RAYS),
+    "isovalue": Rule(_decimal, _RAYS),
+    "isocolor": Rule(volumes.color, _RAYS),
+    "at": Rule(_at, _RAYS),
+    "crop": Rule(_with_decimals(volumes.crop), _RAYS),
+    "clip": Rule(_with_decimals(volumes.clip), _RAYS),
+    "cut": Rule(_with_decimals(volumes.cut), _RAYS),
     "view": Rule(_matches("view", _VIEW_KEY), _PICTURES | _CINE),
     "invert": Rule(_yes, _PICTURES | _MANY),
     "palette": Rule(_palette, _FLAT | _MPR),
@@ -478,6 +525,10 @@ def _check_together(given: Parameters, resource: Resource) -> None:
         raise Invalid("The parameters curveform, curveup and curveturn have no meaning without curve.")
     if given.curve and given.renderedvolumetricmetadata:
         raise Invalid("A plane along a curve has no viewpoint; ask for the curve instead.")
+    if given.transfer is not None and given.preset:
+        raise Invalid(
+            "The parameters transfer and preset both name a transfer function; give only one of them."
+        )
     if given.draft and given.refine > 1:
         raise Invalid("The parameters draft and refine ask for opposites; give only one of them.")
     position, look_at = given.viewpointposition, given.viewpointlookat

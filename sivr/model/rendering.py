@@ -77,6 +77,50 @@ class TransferFunction(msgspec.Struct, frozen=True):
     window, the darkest value of the volume and the one that all but its brightest voxels stay below."""
 
 
+class Box(msgspec.Struct, frozen=True):
+    """All that is kept, in voxels along i, j, k: voxel n reaches from n - 0.5 to n + 0.5."""
+
+    low: Vector
+    high: Vector
+    lps_from_ijk: tuple[tuple[float, float, float, float], ...]
+    """Of these voxels, as ``VolumeSource`` says it: what is drawn may be means of several."""
+
+
+class ClipPlane(msgspec.Struct, frozen=True):
+    """A plane in patient LPS mm; what lies on the side its normal points to is taken away."""
+
+    point: Vector
+    normal: Vector
+
+
+class Lasso(msgspec.Struct, frozen=True):
+    """A closed line drawn over a view: what is seen inside of it, from the front to the back, is taken
+    away."""
+
+    viewpoint: Viewpoint
+    height_mm: float
+    """Of the picture that was drawn on."""
+    points: tuple[tuple[float, float], ...]
+    """Corners, to the right and up from the picture's center, in heights of the picture; crossed lines leave
+    what they enclose twice (even-odd)."""
+    outside: bool = False
+    """What is seen outside of it is taken away instead."""
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """What is taken away from a volume before it is shown. Every picture says it anew."""
+
+    box: Box | None = None
+    planes: tuple[ClipPlane, ...] = ()
+    """At most ``MAX_PLANES``."""
+    lassos: tuple[Lasso, ...] = ()
+    """At most ``MAX_LASSOS``."""
+
+
+MAX_PLANES = 4
+MAX_LASSOS = 8
+
+
 class VolumeView(msgspec.Struct, frozen=True):
     """One picture of a volume by ray casting."""
 
@@ -92,6 +136,14 @@ class VolumeView(msgspec.Struct, frozen=True):
     """True while the viewer moves: lower quality is welcome when it is quicker."""
     refine: int = 1
     """Rays per pixel. With more than one, steps are shorter too: the converged picture of a view at rest."""
+    cut: Cut | None = None
+    depth_cue: float = 0.0
+    """How much darker the farthest point of a composite is than the nearest: 0 not at all, 1 black."""
+    surface: float | None = None
+    """Modality value of a composite's only surface (of a relative function, a fraction as its values): what
+    is as bright is opaque in the transfer function's last color, the rest is not there."""
+    span: tuple[float, float] | None = None
+    """Of a projection without a window: fractions of what is typical of the volume, shown black and white."""
 
 
 class Curve(msgspec.Struct, frozen=True):

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from sivr import codec
 from sivr.errors import Invalid, TooLarge
 from sivr.gl.farm import Rendered, RenderFarm
+from sivr.gl.pick import Picked
 from sivr.gl.source import VolumeSource
 from sivr.model.cameras import SIDES, basis
 from sivr.model.importance import Importance
 from sivr.model.parameters import MIN_FOV_MM, Parameters
 from sivr.model.pixels import Window
-from sivr.model.presets import preset_for
+from sivr.model.presets import preset_named
 from sivr.model.rendering import (
     PARTS,
     Method,
@@ -31,6 +32,7 @@ from sivr.model.rendering import (
     VolumeView,
 )
 from sivr.model.studies import VolumeGrid
+from sivr.services import looks
 from sivr.services.contents import default_window_of, first_renderable, volume_box
 from sivr.services.curves import curve_of, length_of
 from sivr.services.loading import SeriesLoader
@@ -41,8 +43,8 @@ from sivr.services.refining import joined, stripes
 
 DEFAULT_SIDE = 512
 
-Box = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
+_Floats = npt.NDArray[np.float64]
 
 
 def viewpoint_of(given: Parameters, grid: VolumeGrid) -> Viewpoint:
@@ -69,7 +71,7 @@ def viewpoint_of(given: Parameters, grid: VolumeGrid) -> Viewpoint:
     return Viewpoint(_vector(position + shift), _vector(look_at + shift), _vector(true_up))
 
 
-def _parallel(a: Box, b: Box) -> bool:
+def _parallel(a: _Floats, b: _Floats) -> bool:
     return bool(np.linalg.norm(np.cross(a, b)) < 1e-6 * np.linalg.norm(a) * np.linalg.norm(b))
 
 
@@ -125,18 +127,29 @@ class VolumeService:
         grid = _grid(series)
         width, height = self._size(given)
         viewpoint = viewpoint_of(given, grid)
-        method: Method = given.renderingmethod or "volume_rendered"
+        preset = preset_named(given.preset, _modality(series))
+        method: Method = given.renderingmethod or (preset.method if given.preset else "volume_rendered")
         function: TransferFunction | None = None
         window = given.window
+        surface: float | None = None
+        span: tuple[float, float] | None = None
         if method == "volume_rendered":
             own = await self._window(series)
-            function = preset_for(given.preset, _modality(series))
-            if function.relative:
+            function = given.transfer or preset.function
+            surface = None if given.transfer is not None else preset.surface
+            if given.isovalue is not None:
+                surface = given.isovalue
+                function = looks.one_surface(surface, given.isocolor or looks.ISO_COLOR, function)
+            elif function.relative:
                 window = window or own
             elif window is not None:
-                function, window = moved(function, own, window), None
-        else:
-            window = window or await self._window(series)
+                function, window = looks.moved(function, own, window), None
+            function = looks.lit(function, given)
+        elif window is None:
+            named = given.preset and preset.method == method
+            window, span = (preset.window, preset.span) if named else (None, None)
+            if window is None and span is None:
+                window = await self._window(series)
         return VolumeView(
             method=method,
             viewpoint=viewpoint,
@@ -147,7 +160,27 @@ class VolumeService:
             transfer_function=function,
             draft=given.draft,
             refine=given.refine,
+            cut=looks.cut_of(given, grid),
+            depth_cue=given.depthcue if method == "volume_rendered" else 0.0,
+            surface=surface,
+            span=span,
         )
+
+    async def pick(
+        self, series: OpenSeries, given: Parameters, *, session: str
+    ) -> tuple[Picked | None, bool]:
+        """The point that a picture shows at ``at``, None where nothing is seen; and whether all of the volume
+        was there to look at. Raises Invalid."""
+        if given.at is None:
+            raise Invalid("The parameter at is missing: pixels from the left and the top of the picture.")
+        view = await self.volume_view(series, given)
+        if not 0 <= given.at[0] <= view.width or not 0 <= given.at[1] <= view.height:
+            raise Invalid("The parameter at lies outside of the picture.")
+        # Between the edges of the first pixel lies its center.
+        at = (given.at[0] - 0.5, given.at[1] - 0.5)
+        async with self._loader.volume(series, coarse=given.draft) as source:
+            found, rendered = await self._farm.pick(source, view, at, user=session)
+            return found, _of_all(rendered, source).complete
 
     async def plane_view(self, series: OpenSeries, given: Parameters) -> PlaneView:
         """What renderedmpr will show; raises Invalid."""
@@ -180,7 +213,10 @@ class VolumeService:
     ) -> Picture:
         """A picture of the whole volume; not complete while slices are missing."""
         view = await self.volume_view(series, given)
-        invert = view.method != "volume_rendered" and given.invert != _inverted(series)
+        own = _inverted(series)
+        if given.preset and view.method == preset_named(given.preset, "").method:
+            own = own != preset_named(given.preset, "").invert
+        invert = view.method != "volume_rendered" and given.invert != own
 
         async def render(source: VolumeSource, key: str | None, importance: Importance) -> Rendered:
             parts = stripes(view) if view.refine > 1 else (view,)
@@ -311,16 +347,6 @@ class VolumeService:
     async def _window(self, series: OpenSeries) -> Window:
         window = await default_window_of(self._loader, series)
         return window if window is not None else Window(128.0, 256.0)
-
-
-def moved(function: TransferFunction, own: Window, wanted: Window) -> TransferFunction:
-    """The transfer function moved as the window was moved from the series' own: brighter, darker, steeper."""
-    factor = wanted.width / own.width
-    points = tuple(
-        ((value - own.center) * factor + wanted.center, red, green, blue, opacity)
-        for value, red, green, blue, opacity in function.points
-    )
-    return msgspec.structs.replace(function, points=points)
 
 
 def _grid(series: OpenSeries) -> VolumeGrid:

@@ -211,9 +211,16 @@ def trilinear(voxels: np.ndarray[Any, Any], at: np.ndarray[Any, Any]) -> np.ndar
 
 
 def march(
-    voxels: np.ndarray[Any, Any], affine: np.ndarray[Any, Any], view: VolumeView, flat: float, step: float
+    voxels: np.ndarray[Any, Any],
+    affine: np.ndarray[Any, Any],
+    view: VolumeView,
+    flat: float,
+    step: float,
+    keep: Callable[[np.ndarray[Any, Any]], Any] | None = None,
+    cue: Callable[[np.ndarray[Any, Any]], Any] | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Composite rendering written down plainly: every step, no leaps, no early end."""
+    """Composite rendering written down plainly: every step, no leaps, no early end. ``keep`` says which
+    points (n, 3) in LPS mm are there, ``cue`` how bright they are."""
     function = view.transfer_function
     assert function is not None
     ray = rays(view.viewpoint, view.width, view.height, view.height_mm, lps_from_texel(affine, (1, 1, 1)))
@@ -247,6 +254,11 @@ def march(
         a, d, s = function.ambient, function.diffuse, function.specular
         lit = (a + 0.75 * d) * (1 - surface) + (a + d * facing) * surface
         shown = np.minimum(rgb * lit[:, None] + (s * surface * facing**24)[:, None], 1)
+        lps = (np.c_[at, np.ones(len(at))] @ lps_from_texel(affine, (1, 1, 1)).T)[:, :3]
+        if keep is not None:
+            opacity = opacity * keep(lps)
+        if cue is not None:
+            shown = shown * cue(lps)[:, None]
         part = (1 - alpha[inside]) * opacity
         color[inside] += part[:, None] * shown
         alpha[inside] += part

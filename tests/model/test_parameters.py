@@ -19,7 +19,7 @@ from sivr.model.parameters import (
     read,
 )
 from sivr.model.pixels import Window
-from sivr.model.rendering import Band, Viewport
+from sivr.model.rendering import Band, ClipPlane, Lasso, TransferFunction, Viewpoint, Viewport
 
 GOOD: list[tuple[Resource, str, str, Any]] = [
     ("rendered", "quality", "1", 1),
@@ -49,6 +49,38 @@ GOOD: list[tuple[Resource, str, str, Any]] = [
     ("rendered3d", "pan", "-3,4.5", (-3.0, 4.5)),
     ("rendered3d", "draft", "yes", True),
     ("rendered3d", "refine", "8", 8),
+    (
+        "rendered3d",
+        "transfer",
+        "absolute;-500,000000,0;3e3,ff8000,0.5",
+        TransferFunction("", ((-500, 0, 0, 0, 0), (3000, 1, 128 / 255, 0, 0.5))),
+    ),
+    (
+        "rendered3d",
+        "transfer",
+        "relative;0.1,FFFFFF,0;1,ffffff,1",
+        TransferFunction("", ((0.1, 1, 1, 1, 0), (1, 1, 1, 1, 1)), relative=True),
+    ),
+    ("rendered3d", "opacity", "2.5", 2.5),
+    ("rendered3d", "light", "1,0,0.25", (1.0, 0.0, 0.25)),
+    ("rendered3d", "depthcue", "0.6", 0.6),
+    ("rendered3d", "isovalue", "-300", -300.0),
+    ("rendered3d", "isocolor", "ff0033", (1.0, 0.0, 0.2)),
+    ("rendered3d", "at", "10.5,0", (10.5, 0.0)),
+    ("rendered3d", "crop", "-0.5,10,2,20,3,30.5", ((-0.5, 2.0, 3.0), (10.0, 20.0, 30.5))),
+    ("rendered3d", "clip", "1,2,3,0,0,-1", (ClipPlane((1, 2, 3), (0, 0, -1)),)),
+    (
+        "rendered3d",
+        "clip",
+        "1,2,3,0,0,-1;0,0,0,1,1,0",
+        (ClipPlane((1, 2, 3), (0, 0, -1)), ClipPlane((0, 0, 0), (1, 1, 0))),
+    ),
+    (
+        "rendered3d",
+        "cut",
+        "inside,0,-500,0,0,0,0,0,0,1,200,-0.1,0,0.1,0,0,0.2",
+        (Lasso(Viewpoint((0, -500, 0), (0, 0, 0), (0, 0, 1)), 200.0, ((-0.1, 0), (0.1, 0), (0, 0.2))),),
+    ),
     ("rendered", "view", "k1:main", "k1:main"),
     ("rendered", "invert", "no", False),
     ("rendered", "palette", "Hot-Iron", "hot-iron"),
@@ -139,6 +171,37 @@ BAD: list[tuple[Resource, str, str]] = [
     ("rendered3d", "refine", "0"),
     ("rendered3d", "refine", "17"),
     ("rendered3d", "refine", "1.5"),
+    ("rendered3d", "transfer", ""),
+    ("rendered3d", "transfer", "-500,000000,0;300,ffffff,1"),
+    ("rendered3d", "transfer", "absolute;300,ffffff,1"),
+    ("rendered3d", "transfer", "absolute;300,ffffff,1;200,ffffff,1"),
+    ("rendered3d", "transfer", "absolute;300,ffffff,1;300,ffffff,1"),
+    ("rendered3d", "transfer", "absolute;300,ffffff,0;400,ffffff,1.1"),
+    ("rendered3d", "transfer", "absolute;300,red,0;400,ffffff,1"),
+    ("rendered3d", "transfer", "absolute;300,ffffff;400,ffffff,1"),
+    ("rendered3d", "transfer", "absolute" + "".join(f";{n},ffffff,1" for n in range(33))),
+    ("rendered3d", "opacity", "0"),
+    ("rendered3d", "opacity", "11"),
+    ("rendered3d", "light", "1,1"),
+    ("rendered3d", "light", "1,1,-0.1"),
+    ("rendered3d", "depthcue", "1.5"),
+    ("rendered3d", "isovalue", "bone"),
+    ("rendered3d", "isocolor", "#ff0000"),
+    ("rendered3d", "at", "5"),
+    ("rendered3d", "crop", "0,10,0,10,0"),
+    ("rendered3d", "crop", "0,10,10,10,0,5"),
+    ("rendered3d", "clip", "0,0,0,0,0"),
+    ("rendered3d", "clip", "0,0,0,0,0,0"),
+    ("rendered3d", "clip", ";".join(["0,0,0,0,0,1"] * 5)),
+    ("rendered3d", "cut", "around,0,-5,0,0,0,0,0,0,1,200,-1,0,1,0,0,2"),
+    ("rendered3d", "cut", "inside,0,-5,0,0,0,0,0,0,1,200,-1,0,1,0"),
+    ("rendered3d", "cut", "inside,0,-5,0,0,0,0,0,0,1,200,-1,0,1,0,0,2,3"),
+    ("rendered3d", "cut", "inside,0,-5,0,0,0,0,0,1,0,200,-1,0,1,0,0,2"),
+    ("rendered3d", "cut", "inside,0,0,0,0,0,0,0,0,1,200,-1,0,1,0,0,2"),
+    ("rendered3d", "cut", "inside,0,-5,0,0,0,0,0,0,0,200,-1,0,1,0,0,2"),
+    ("rendered3d", "cut", "inside,0,-5,0,0,0,0,0,0,1,0,-1,0,1,0,0,2"),
+    ("rendered3d", "cut", "inside,0,-5,0,0,0,0,0,0,1,200,-1,0,1,0,0,2e4"),
+    ("rendered3d", "cut", ";".join(["inside,0,-5,0,0,0,0,0,0,1,200,-1,0,1,0,0,2"] * 9)),
     ("rendered", "view", "a b"),
     ("rendered", "view", "x" * 65),
     ("rendered", "invert", "true"),
@@ -281,3 +344,8 @@ def test_a_draft_is_not_to_be_refined() -> None:
     with pytest.raises(Invalid, match="draft and refine"):
         read({"draft": ["yes"], "refine": ["4"]}, "rendered3d")
     assert read({"draft": ["yes"], "refine": ["1"]}, "rendered3d").draft
+
+
+def test_two_transfer_functions_are_one_too_many() -> None:
+    with pytest.raises(Invalid, match="only one"):
+        read({"transfer": ["absolute;0,ffffff,0;1,ffffff,1"], "preset": ["ct-bone"]}, "rendered3d")

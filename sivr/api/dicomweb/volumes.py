@@ -22,6 +22,8 @@ from sivr.api.node_sessions import session_of
 from sivr.api.routing import Routes
 from sivr.errors import Invalid, NotFound
 from sivr.model.parameters import FRAME_MEDIA_TYPES
+from sivr.model.rendering import Vector
+from sivr.services.histograms import Histogram, HistogramQuery, volume_histogram
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import position_in_series
 from sivr.services.volumes import volumetric_metadata
@@ -95,6 +97,52 @@ async def instance_3d(request: web.Request) -> web.StreamResponse:
 async def instance_mpr(request: web.Request) -> web.StreamResponse:
     """The volume of the series the instance is the whole of."""
     return await _instance(request, "renderedmpr")
+
+
+class PickedPoint(msgspec.Struct, frozen=True):
+    """A point of the patient that a picture shows."""
+
+    point: Vector
+    """LPS mm."""
+    value: float
+    """Modality value there."""
+    opacity: float
+    """Of all that is seen along the ray, 0..1."""
+    complete: bool
+    """False while slices are missing."""
+
+
+@routes.get(
+    _SERIES + "/rendered3d/pick",
+    summary="The point that a picture of the volume shows at the pixel `at`; 404 where nothing is seen",
+    response=PickedPoint,
+)
+async def pick(request: web.Request) -> PickedPoint:
+    """With the same parameters as rendered3d; draft=yes asks the slices that are loaded."""
+    study = allowed_study(request)
+    imaging = request.app[IMAGING]
+    series = await imaging.loader.open(study, uid(request, "series"))
+    given = parameters(request, "rendered3d")
+    found, complete = await imaging.volumes.pick(series, given, session=session_of(request))
+    if found is None:
+        raise NotFound("Nothing is seen there.", {"complete": complete})
+    return PickedPoint(found.point, found.value, found.opacity, complete)
+
+
+@routes.get(
+    _SERIES + "/histogram",
+    summary="How often which values occur in the volume of a series",
+    query=HistogramQuery,
+    response=Histogram,
+)
+async def histogram(request: web.Request, query: HistogramQuery) -> Histogram:
+    """Of all of it, or with draft=yes of what is loaded."""
+    study = allowed_study(request)
+    imaging = request.app[IMAGING]
+    series = await imaging.loader.open(study, uid(request, "series"))
+    return await volume_histogram(
+        imaging.loader, imaging.pictures, series, query, session=session_of(request)
+    )
 
 
 async def _series(request: web.Request, resource: VolumeResource) -> web.StreamResponse:

@@ -70,6 +70,12 @@ void main() {
         float texel = texture(u_volume, at / u_size).r;
         const bool image = true;
 #endif
+#ifdef CUT
+        if (!kept(at)) {
+            n += 1.0;
+            continue;
+        }
+#endif
 #ifdef MAXIMUM
         best = max(best, texel);
         count += 1.0;

@@ -14,12 +14,44 @@ vec3 ray_origin() {
     return u_origin + at.x * u_right + at.y * u_down;
 }
 
-// Distances in mm at which the ray enters and leaves the volume; x > y when it misses.
+#ifdef CUT
+uniform vec3 u_low;         // texels kept: all between these
+uniform vec3 u_high;
+uniform vec4 u_planes[4];   // what is taken away: where xyz . p + w > 0
+uniform vec4 u_along;       // 1 / change of that per mm along the rays
+uniform int u_lassos;
+uniform vec4 u_cells[16];   // of each lasso, what gives a mask's column, and its row
+uniform usampler2DArray u_masks;   // 1 where what is seen there is taken away
+uniform float u_mask_side;
+
+// Whether no lasso takes a point away.
+bool kept(vec3 at) {
+    for (int n = 0; n < u_lassos; ++n) {
+        vec2 cell = vec2(dot(u_cells[2 * n], vec4(at, 1.0)), dot(u_cells[2 * n + 1], vec4(at, 1.0)));
+        ivec2 place = ivec2(clamp(cell, vec2(0.0), vec2(u_mask_side - 1.0)));
+        if (texelFetch(u_masks, ivec3(place, n), 0).r != 0u) return false;
+    }
+    return true;
+}
+#else
+#define u_low vec3(0.0)
+#define u_high u_size
+#endif
+
+// Distances in mm at which the ray enters and leaves the volume, or what box and planes of a cut keep of it;
+// x > y when it misses.
 vec2 ray_span(vec3 origin) {
     vec3 inverse = 1.0 / mix(u_direction, vec3(1e-12), lessThan(abs(u_direction), vec3(1e-12)));
-    vec3 a = -origin * inverse;
-    vec3 b = (u_size - origin) * inverse;
+    vec3 a = (u_low - origin) * inverse;
+    vec3 b = (u_high - origin) * inverse;
     vec3 near = min(a, b);
     vec3 far = max(a, b);
-    return vec2(max(max(near.x, near.y), near.z), min(min(far.x, far.y), far.z));
+    vec2 span = vec2(max(max(near.x, near.y), near.z), min(min(far.x, far.y), far.z));
+#ifdef CUT
+    for (int n = 0; n < 4; ++n) {
+        float at = -dot(u_planes[n], vec4(origin, 1.0)) * u_along[n];
+        if (u_along[n] > 0.0) span.y = min(span.y, at); else span.x = max(span.x, at);
+    }
+#endif
+    return span;
 }

@@ -7,6 +7,7 @@ import { asProblem } from "../net/http.js";
 import { institutionAt } from "../net/institution.js";
 import { institutions, patient as fetchPatient } from "../net/toplevel.js";
 import "../model/messages/viewer.js";
+import "../model/messages/volume.js";
 import { t } from "../model/language.js";
 import { fullName } from "../model/people.js";
 import { routes } from "../model/routes.js";

@@ -394,3 +394,94 @@ async def test_who_goes_away_is_not_refined_for(node: Node, tmp_path: Path) -> N
     # Thirty stripes are the whole picture.
     assert farm.tally.drawn - before < 25
     assert (await ana.get(f"{series}/rendered3d?viewport=64,64")).headers["Sivr-Sampling"] == "full"
+
+
+async def test_the_look_of_a_volume_is_in_its_address(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    path = f"{series}/rendered3d?viewport=120,100&accept=image/png"
+    bone = await ana.get(f"{path}&preset=ct-bone")
+    points = next(one for one in (await ana.get("/presets")).json["items"] if one["name"] == "ct-bone")[
+        "points"
+    ]
+
+    def said(scale: float = 1.0) -> str:
+        parts = []
+        for value, *color, opacity in points:
+            parts.append(f"{value},{''.join(f'{round(one * 255):02x}' for one in color)},{opacity * scale}")
+        return "transfer=absolute;" + ";".join(parts)
+
+    own = await ana.get(f"{path}&{said()}")
+    assert np.abs(own.pixels.astype(int) - bone.pixels).max() <= 2, "the same points look the same"
+    assert own.headers["ETag"] != bone.headers["ETag"]
+    pictures = [bone.pixels]
+    for look in (
+        "preset=ct-bone&opacity=0.1",
+        "preset=ct-bone&light=1,0,0",
+        "preset=ct-bone&depthcue=0.9",
+        "isovalue=500&isocolor=00ff00",
+        "preset=ct-surface-bone",
+        "preset=ct-bone&crop=10,40,0,64,20,64",
+        "preset=ct-bone&clip=0,0,0,1,0,0",
+        "preset=ct-bone&cut=inside,0,-500,0,0,0,0,0,0,1,200,-0.2,-0.2,0.2,-0.2,0,0.2",
+    ):
+        answer = await ana.get(f"{path}&{look}")
+        assert all((answer.pixels != other).any() for other in pictures), look
+        pictures.append(answer.pixels)
+    green = (await ana.get(f"{path}&isovalue=500&isocolor=00ff00&light=1,0,0")).pixels
+    assert set(map(tuple, green.reshape(-1, 3))) == {(0, 0, 0), (0, 255, 0)}
+    mip = await ana.get(f"{path}&preset=ct-mip-bone")
+    assert mip.pixels.ndim == 2
+    same = await ana.get(f"{path}&renderingmethod=maximum_ip&window=900,1800,linear-exact")
+    assert (mip.pixels == same.pixels).all()
+    for wrong in ("transfer=absolute;1,ffffff,1", "preset=ct-bone&transfer=absolute;0,000000,0;1,ffffff,1"):
+        refused = await ana.get(f"{path}&{wrong}")
+        assert refused.status == 400 and refused.json["detail"].endswith(".")
+
+
+async def test_a_cropped_projection_is_that_of_the_cropped_voxels(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    hu = phantom_values("letter", CUBE)
+    kept = np.full_like(hu, hu.min())
+    kept[10:40, 5:50, 20:60] = hu[10:40, 5:50, 20:60]
+    crop = "crop=19.5,59.5,4.5,49.5,9.5,39.5"
+    answer = await ana.get(f"{series}/rendered3d?{EXACT}&orientation=f&{crop}")
+    assert np.abs(answer.pixels.astype(int) - grey(kept.max(axis=0))).max() <= 1
+    assert (answer.pixels != (await ana.get(f"{series}/rendered3d?{EXACT}&orientation=f")).pixels).any()
+
+
+async def test_a_point_is_picked(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    hu = phantom_values("letter", CUBE)
+    study = await ana.get(series.split("/series/")[0] + "/contents")
+    affine = np.array(study.json["series"][0]["volume"]["lps_from_ijk"])
+    query = "renderingmethod=maximum_ip&viewport=64,64&fov=128&orientation=f"
+    # From the feet, face up: a pixel is a column of voxels of 2 mm.
+    for i, j in ((20, 30), (41, 12)):
+        found = await ana.get(f"{series}/rendered3d/pick?{query}&at={i + 0.5},{j + 0.5}")
+        assert found.status == 200, found.body
+        k = int(hu[:, j, i].argmax())
+        assert abs(found.json["value"] - hu[k, j, i]) < 1 and found.json["complete"]
+        back = np.linalg.inv(affine) @ (*found.json["point"], 1)
+        assert np.allclose(back[:2], (i, j), atol=0.05) and hu[round(back[2]), j, i] == hu[k, j, i]
+    nothing = await ana.get(f"{series}/rendered3d/pick?viewport=64,64&fov=500&at=1,1")
+    assert nothing.status == 404 and nothing.json["detail"] == "Nothing is seen there."
+    for wrong in ("", "&at=100,3", "&at=3", "&renderingmethod=average_ip&at=32,32"):
+        assert (await ana.get(f"{series}/rendered3d/pick?viewport=64,64{wrong}")).status == 400
+    stranger = node.viewer("eve")
+    assert (await stranger.get(f"{series}/rendered3d/pick?at=1,1")).status == 403
+
+
+async def test_the_histogram_of_a_volume(node: Node, tmp_path: Path) -> None:
+    ana, series = await letter(node, tmp_path)
+    hu = phantom_values("letter", CUBE)
+    found = (await ana.get(f"{series}/histogram?bins=50&low=-1000&high=2000")).json
+    want, _ = np.histogram(hu, bins=50, range=(-1000, 2000))
+    assert np.abs(np.cumsum(found["counts"]) - np.cumsum(want)).max() <= (hu % 60 == 20).sum()
+    assert found["voxels"] == hu.size and found["complete"]
+    whole = (await ana.get(f"{series}/histogram")).json
+    assert (len(whole["counts"]), whole["low"], whole["high"]) == (256, hu.min(), hu.max())
+    for wrong in ("bins=1", "bins=5000", "low=5&high=5", "low=nan"):
+        assert (await ana.get(f"{series}/histogram?{wrong}")).status == 400, wrong
+    assert (await node.viewer("eve").get(f"{series}/histogram")).status == 403
+    quick = (await ana.get(f"{series}/histogram?draft=yes")).json
+    assert quick["voxels"] == hu.size, "all of it is loaded by now"

@@ -1,0 +1,36 @@
+// @ts-check
+/** What the three-dimensional view says. */
+import { say } from "../catalogue.js";
+
+say({
+  "preset.ct-abdomen": { en: "Organs with contrast", hr: "Organi s kontrastom" },
+  "preset.ct-airways": { en: "Airways", hr: "Dišni putovi" },
+  "preset.ct-angio": { en: "Vessels", hr: "Žile" },
+  "preset.ct-average": { en: "As an X-ray", hr: "Kao rendgenska slika" },
+  "preset.ct-bone": { en: "Bone", hr: "Kost" },
+  "preset.ct-cardiac": { en: "Heart", hr: "Srce" },
+  "preset.ct-dense": { en: "Metal and teeth", hr: "Metal i zubi" },
+  "preset.ct-fat": { en: "Fat", hr: "Masno tkivo" },
+  "preset.ct-glass": { en: "Glass body", hr: "Prozirno tijelo" },
+  "preset.ct-lung": { en: "Lung", hr: "Pluća" },
+  "preset.ct-mip": { en: "MIP, vessels", hr: "MIP, žile" },
+  "preset.ct-mip-bone": { en: "MIP, bone", hr: "MIP, kost" },
+  "preset.ct-muscle": { en: "Muscle", hr: "Mišići" },
+  "preset.ct-skin": { en: "Skin", hr: "Koža" },
+  "preset.ct-soft-tissue": { en: "Soft tissue", hr: "Meka tkiva" },
+  "preset.ct-surface-bone": { en: "Bone surface", hr: "Površina kosti" },
+  "preset.ct-surface-skin": { en: "Skin surface", hr: "Površina kože" },
+  "preset.ct-vessels-glass": { en: "Vessels in glass", hr: "Žile u prozirnom tijelu" },
+  "preset.mr-angio": { en: "Vessels", hr: "Žile" },
+  "preset.mr-brain": { en: "Soft tissue", hr: "Meka tkiva" },
+  "preset.mr-default": { en: "Surface", hr: "Površina" },
+  "preset.mr-glass": { en: "Glass", hr: "Prozirno" },
+  "preset.mr-mip": { en: "MIP, vessels", hr: "MIP, žile" },
+  "preset.mr-surface": { en: "Skin surface", hr: "Površina kože" },
+  "preset.pet-default": { en: "Hot spots", hr: "Žarišta" },
+  "preset.pet-glass": { en: "Body and foci", hr: "Tijelo i žarišta" },
+  "preset.pet-mip": { en: "MIP", hr: "MIP" },
+  "preset.pet-surface": { en: "Foci as surfaces", hr: "Žarišta kao površine" },
+  "preset.xa-mip": { en: "MIP", hr: "MIP" },
+  "preset.xa-vessels": { en: "Vessels", hr: "Žile" },
+});
