@@ -13,6 +13,7 @@ say({
   "preset.ct-fat": { en: "Fat", hr: "Masno tkivo" },
   "preset.ct-glass": { en: "Glass body", hr: "Prozirno tijelo" },
   "preset.ct-lung": { en: "Lung", hr: "Pluća" },
+  "preset.ct-minip": { en: "MinIP, airways", hr: "MinIP, dišni putovi" },
   "preset.ct-mip": { en: "MIP, vessels", hr: "MIP, žile" },
   "preset.ct-mip-bone": { en: "MIP, bone", hr: "MIP, kost" },
   "preset.ct-muscle": { en: "Muscle", hr: "Mišići" },
