@@ -231,6 +231,10 @@ def _least_turning(points: Array, along: Array, start: Vector) -> Array:
     for n in range(len(places) - 1):
         step = subtract(places[n + 1], places[n])
         size = dot(step, step)
+        if size < 1e-18:
+            # Where a curve turns back on itself two places may be one.
+            found.append(found[-1])
+            continue
         mirrored = subtract(found[-1], scaled(step, 2 / size * dot(step, found[-1])))
         tangent = subtract(tangents[n], scaled(step, 2 / size * dot(step, tangents[n])))
         second = subtract(tangents[n + 1], tangent)

@@ -117,6 +117,21 @@ def test_a_stretched_surface_is_as_long_as_its_shadow() -> None:
     assert np.allclose(np.abs(turned.across[:, 1]), 1), "around the chord, by a quarter"
 
 
+def test_a_curve_may_turn_back_on_itself() -> None:
+    there_and_back: tuple[Vector, ...] = ((0, 0, 0), (20, 0, 0), (0, 0, 0))
+    for points in (
+        there_and_back,
+        ((0, 0, 0), (20, 0, 0), (10, 0, 0), (20, 0, 0)),
+        ((0, 0, 0), (9, 9, 0), (0, 0, 0)),
+    ):
+        path = curves.path_of(Curve(points))
+        columns = curves.columns(path, (0, 0), 64, 8, 10.0, np.eye(4))
+        _, along, across = path.at(np.linspace(0, path.length_mm, 200))
+        assert np.isfinite(along).all() and np.isfinite(across).all()
+        assert np.allclose(np.linalg.norm(across, axis=1), 1, atol=1e-6)
+        assert np.isfinite(columns).any()
+
+
 @pytest.mark.parametrize(
     "curve",
     [

@@ -4,7 +4,7 @@ import { h } from "../lib/dom.js";
 import { number, t } from "../model/language.js";
 import { ownWindows } from "../model/windows.js";
 import { choice, menu } from "../components/toolbar.js";
-import { OVER_PALETTE, SLAB_METHODS, suvWindow } from "../components/planes.js";
+import { OVER_PALETTE, SLAB_METHODS, suvOf, suvWindow } from "../components/planes.js";
 import { fittingPresets } from "./volume.js";
 import { formatAction, pageActions, resetAction, windowAction } from "./reading.js";
 
@@ -29,9 +29,6 @@ function partners({ cell, series }) {
   const reference = series.frame_of_reference_uid;
   return (cell.study?.series ?? []).filter((one) => one.volume && one.series_uid !== series.series_uid && reference && one.frame_of_reference_uid === reference);
 }
-
-/** The factor to SUV of a series, where it is known. @param {SeriesContents} series @returns {number | null} */
-const suvOf = (series) => series.scales?.find((/** @type {any} */ one) => one.suv_bw)?.suv_bw ?? null;
 
 /** @param {Reading} reading @param {SeriesContents} series */
 function layOver({ view, page }, series) {
@@ -127,7 +124,7 @@ function thicken(view, way) {
 function volumeBeside({ view, page, series }) {
   const { format, tools, method, preset, presets } = page.habits;
   const fitting = fittingPresets(series, presets);
-  view.volumeSettings = { format, tool: tools.volume ?? "rotate", method, preset: (fitting.find((one) => one.name === preset) ?? fitting[0])?.name ?? "" };
+  view.volumeSettings = { format, tool: tools.volume ?? "rotate", method, presets, preset: (fitting.find((one) => one.name === preset) ?? fitting[0])?.name ?? "" };
   view.show(view.fourth === "volume" ? (view.curve.points.length >= 2 ? "curve" : "") : "volume");
   page.refresh();
 }

@@ -150,6 +150,7 @@ export class FlatPane extends RenderedPane {
     const slab = planes.slab_mm ? `${t("slab.mm", { mm: number(planes.slab_mm, 1) })} ${t(`slab.short.${planes.method}`)}` : "";
     return [
       slab,
+      planes.overText,
       window ? t("viewer.window", { center: number(window.center, 1), width: number(window.width, 1) }) : "",
       this.shown && !this.shown.picture.complete ? t("viewer.refining") : "",
       this.quality(this.exactness),

@@ -274,7 +274,7 @@ export class PlaneView extends FlatPane {
     this.scale(this.fov_mm / this.height);
     const oblique = !isStandard(this.name, this.axes);
     this.dataset.oblique = oblique ? "yes" : "no";
-    this.corner("tl", [oblique ? `${t(`plane.${this.name}`)} · ${t("planes.oblique")}` : t(`plane.${this.name}`), `${number(this.offset_mm, 1)} mm`]);
+    this.corner("tl", [oblique ? `${t(`plane.${this.name}`)} · ${t("planes.oblique")}` : t(`plane.${this.name}`), `${number(Math.round(this.offset_mm * 10) / 10 || 0, 1)} mm`]);
     // One warning a corner: two would reach the letter between them where planes are small.
     const [first, ...others] = this.warnings(this.shown?.picture.warnings ?? []);
     this.corner("tr", [first]);

@@ -31,6 +31,7 @@ export const SLAB_METHODS = /** @type {SlabMethod[]} */ (["average_ip", "maximum
 export const OVER_PALETTE = "hot-iron";
 const MOST_SLAB_MM = 500;
 const ASK_VALUES_MS = 140;
+const TAP_PX = 4;
 const NO_CURVE = /** @type {Curve} */ ({ points: [], form: "straightened", turn_deg: 0 });
 
 /** Fires "change", and "point" when the point that all planes go through moved. */
@@ -135,6 +136,23 @@ export class Planes extends View {
   /** Whether pictures come in color. */
   get colored() {
     return !!this.palette || !!(this.over && !this.over.hidden);
+  }
+
+  /** What lies over, and how it is windowed; in SUV where that is known. */
+  get overText() {
+    const { over } = this;
+    if (!over || over.hidden || !over.window) return "";
+    const { center, width } = over.window;
+    const suv = suvOf(over.series);
+    const shown = suv
+      ? t("fusion.suv.range", { low: number((center - width / 2) * suv, 1), high: number((center + width / 2) * suv, 1) })
+      : t("viewer.window", { center: number(center, 1), width: number(width, 1) });
+    return `${over.series.modality} ${shown}`;
+  }
+
+  /** What the toolbar says of them. */
+  get offers() {
+    return [this.slab_mm, this.method, this.inverted, this.palette, this.fourth, this.curve.form, this.curve.points.length > 0, this.over?.series.series_uid, this.over?.palette].join();
   }
 
   /** Whether a plane is turned away from the body's axes. */
@@ -285,8 +303,9 @@ export class Planes extends View {
     this.curved = null;
     const common = { node: this.node, study: this.study, series: this.series, format: this.format };
     if (what === "volume") {
-      const view = document.createElement("sivr-volume-view");
+      const view = /** @type {any} */ (document.createElement("sivr-volume-view"));
       Object.assign(view, { ...common, ...this.volumeSettings });
+      this.#pickIn(view);
       fill(this.#fourthField, view);
     } else if (what === "curve") {
       const view = /** @type {CurvedView} */ (document.createElement("sivr-curved-view"));
@@ -295,6 +314,18 @@ export class Planes extends View {
       fill(this.#fourthField, view);
     } else fill(this.#fourthField);
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** A click into the volume, which is no drag, takes the planes to what is seen there. @param {any} view */
+  #pickIn(view) {
+    let from = { x: 0, y: 0 };
+    view.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => (from = { x: event.clientX, y: event.clientY }));
+    view.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => {
+      if (event.button !== 0 || Math.hypot(event.clientX - from.x, event.clientY - from.y) > TAP_PX || view.tool === "pick") return;
+      const box = view.getBoundingClientRect();
+      view.pickAt?.({ x: event.clientX - box.left, y: event.clientY - box.top }, false);
+    });
+    view.addEventListener("point", () => view.point && this.setPoint(view.point));
   }
 
   /** One pane fills the field, or all are shown again. @param {Element} view */
@@ -355,6 +386,9 @@ export class Planes extends View {
   }
 }
 customElements.define("sivr-planes", Planes);
+
+/** The factor to SUV of a series, where it is known. @param {SeriesContents} series @returns {number | null} */
+export const suvOf = (series) => series.scales?.find((one) => one.suv_bw)?.suv_bw ?? null;
 
 /** The window of a PET that shows these SUV. @param {number} high @param {number} suv_bw @returns {Window} */
 export const suvWindow = (high, suv_bw) => ({ center: high / suv_bw / 2, width: high / suv_bw, function: "linear-exact" });

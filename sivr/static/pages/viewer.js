@@ -433,8 +433,14 @@ export class ViewerPage extends View {
       const invert = this.#bar.querySelector("[data-tool=invert]");
       invert?.setAttribute("aria-pressed", String(reader.inverted));
       if (play && (play.getAttribute("data-tool") === "pause") !== view.playing) this.#drawBar();
+    } else if (view?.kind === "planes" && view.offers !== this.#offered) {
+      this.#offered = view.offers;
+      this.#drawBar();
     }
   }
+
+  /** What the planes had to offer when the bar was drawn last. */
+  #offered = "";
 
   #drawPanelButtons() {
     fill(this.#panelButtons, Object.entries(PANELS).filter(([, panel]) => !panel.curious).map(([id, panel]) =>

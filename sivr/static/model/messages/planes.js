@@ -23,6 +23,7 @@ say({
   "palette.hot-metal-blue": { en: "Hot metal blue", hr: "Plavi užareni metal" },
   "palette.pet": { en: "PET", hr: "PET" },
   "palette.pet-20-step": { en: "PET, 20 steps", hr: "PET u 20 stupnjeva" },
+  "fusion.suv.range": { en: "SUV {low} to {high}", hr: "SUV {low} do {high}" },
   "planes.fourth": { en: "3D beside", hr: "3D uz ravnine" },
   "planes.large": { en: "Enlarge this plane", hr: "Povećaj ovu ravninu" },
   "planes.oblique": { en: "oblique", hr: "koso" },
@@ -41,5 +42,5 @@ say({
   "slab.thin": { en: "Thin plane", hr: "Tanka ravnina" },
   "slab.thicker": { en: "Thicker and thinner slab", hr: "Deblji i tanji sloj" },
   "tool.curve": { en: "Curve", hr: "Krivulja" },
-  "tool.over": { en: "Window of the fusion", hr: "Prozor fuzije" },
+  "tool.over": { en: "Fusion window", hr: "Prozor fuzije" },
 });
