@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +26,7 @@ from sivr.model.directory import NewInstitution, NewUser
 from sivr.peers import open_client
 from sivr.services.toplevel import create_user
 from tests.flows.people import Person, Visitor
-from tests.flows.system import HOST, System
+from tests.flows.system import HOST, System, free_ports
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct-head-1mm"
 
@@ -63,9 +62,7 @@ class Installation(System):
         config.load(self.file)
 
     def _add_node(self, tree: dict[str, Any], first: dict[str, Any], name: str) -> None:
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            port = free.getsockname()[1]
+        port = free_ports(1)
         key = SigningKey.generate()
         key.save(self.folder / "keys" / f"{name}.key")
         node = copy.deepcopy(first)

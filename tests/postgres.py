@@ -7,11 +7,12 @@ import functools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
 from pathlib import Path
+
+from tests.flows.system import free_ports
 
 
 def binaries() -> Path | None:
@@ -38,7 +39,7 @@ class Server:
         self._data = self._folder / "data"
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "-E", "UTF8",
                   "--locale=C.UTF-8", "--no-sync")  # fmt: skip
-        self.port = _free_port()
+        self.port = free_ports(1)
         self.start()
 
     def start(self) -> None:
@@ -92,9 +93,3 @@ def server() -> Server | None:
     started = Server(folder)
     atexit.register(started.close)
     return started
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

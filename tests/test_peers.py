@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,15 +22,10 @@ from sivr.edge.listener import listen_https, listen_redirect
 from sivr.errors import Invalid, Unavailable
 from sivr.model.archive import StudySearch
 from sivr.peers import Client, InstitutionPeer, Visitor, client_tls, open_client
+from tests.flows.system import free_ports
 from tests.services.institution_place import ANA, NODE_KEY, TOPLEVEL_KEY, notice_of, open_place, token
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +41,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def serving(app: web.Application, authority: Path, port: int = 0) -> AsyncIterator[str]:
     """The address at which the application answers."""
-    port = port or free_port()
+    port = port or free_ports(1)
     tls = ServerCertificate(authority / "server.pem", authority / "server.key")
     async with listen_https(app, "127.0.0.1", port, tls):
         yield f"https://127.0.0.1:{port}"
@@ -148,7 +142,7 @@ async def test_only_https_is_spoken(client: Client) -> None:
 
 
 async def test_plain_servers_and_nobody(client: Client) -> None:
-    port = free_port()
+    port = free_ports(1)
     with pytest.raises(Unavailable, match="does not answer"):
         await client.ask("GET", f"https://127.0.0.1:{port}/")
     async with listen_redirect("127.0.0.1", port, "https://127.0.0.1"):
@@ -229,7 +223,7 @@ def test_authorities_that_cannot_be_read(tmp_path: Path) -> None:
 
 async def test_a_node_tells_its_institution(client: Client, authority: Path, tmp_path: Path) -> None:
     tokens = Verifier({"county": [TOPLEVEL_KEY.public]}, ACCESS_AUDIENCE)
-    port = free_port()
+    port = free_ports(1)
     peer = InstitutionPeer(client, f"https://127.0.0.1:{port}/", "general", "node-1", NODE_KEY)
     with pytest.raises(Unavailable):
         await peer.post_notice(notice_of())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ def _go_on() -> None:
 @contextmanager
 def _phantom() -> Iterator[VolumeSource]:
     """Nested shells in shared memory."""
-    name = f"sivr-trial-{uuid.uuid4().hex}"
+    name = f"sivr-trial-{os.getpid()}-{uuid.uuid4().hex}"
     path = SHARED / name
     voxels = _spheres()
     try:

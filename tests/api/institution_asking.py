@@ -23,6 +23,8 @@ from sivr.services.nodes import NodeSeed
 from tests.services.institution_place import NODE, OTHER_NODE, TOPLEVEL_KEY, node_token, open_place, token
 
 ORIGIN = "https://page.example.org"
+LINGERING_S = 0.5
+"""How long aiohttp reads on after an answer that came before the body; its own choice is 10 s."""
 COOKIE = "__Host-sivr-institution-general"
 
 
@@ -73,5 +75,6 @@ async def answering(
     tokens = Verifier({"county": [TOPLEVEL_KEY.public]}, ACCESS_AUDIENCE)
     async with open_place(folder, seeds) as services:
         server = TestServer(institution_app(services, tokens, [ORIGIN], request_timeout_s))
+        await server.start_server(lingering_time=LINGERING_S)
         async with TestClient(server, cookie_jar=DummyCookieJar()) as client:
             yield Asking(client, services)

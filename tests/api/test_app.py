@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 
 from sivr.api.app import HEALTH_DETAILS, build_app
 from sivr.api.authentication import bearer_token
@@ -20,11 +20,12 @@ from sivr.crypto import SigningKey, Verifier, access_claims, actor_from_claims
 from sivr.edge.mount import mount
 from sivr.errors import Conflict, TooMany, Unauthenticated
 from sivr.model.people import Actor, UserRole
+from tests.api.institution_asking import LINGERING_S
 from tests.api.openapi_shapes import check_openapi
 
 ORIGIN = "https://page.example.org"
 Client = TestClient[web.Request, web.Application]
-StartClient = Callable[[web.Application], Awaitable[Client]]
+StartClient = Callable[[web.Application | TestServer], Awaitable[Client]]
 
 
 class Thing(msgspec.Struct, forbid_unknown_fields=True):
@@ -150,7 +151,9 @@ async def test_body_over_the_limit(client: Client) -> None:
 
 async def test_a_slow_sender_is_told_and_cut_off(aiohttp_client: StartClient) -> None:
     app = build_app("toplevel", things(), authenticate, request_timeout_s=0.2)
-    client = await aiohttp_client(app)
+    server = TestServer(app)
+    await server.start_server(lingering_time=LINGERING_S)
+    client = await aiohttp_client(server)
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     lines = ["POST /things HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000"]
     lines += [f"{name}: {value}" for name, value in token().items()]

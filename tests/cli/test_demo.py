@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from sivr.cli.init import Plan, write
+from tests.flows.system import free_ports
 
 
 @pytest.mark.slow
 def test_a_later_start_vouches_for_no_password(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_ports(1))
     here = "localhost"
     write(tmp_path / "demo", Plan(web=here, toplevel=here, institution=here, render=(here,), port=int(port)))
     (tmp_path / "demo" / "demo-data").write_text("made before\n")

@@ -19,12 +19,7 @@ from sivr.cli.local_ca import LocalCa
 from sivr.edge.certificates import ServerCertificate
 from sivr.edge.listener import listen_https, listen_redirect
 from sivr.errors import Invalid, Unavailable
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+from tests.flows.system import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +43,7 @@ async def port(tls_folder: Path) -> AsyncIterator[int]:
 
     app = web.Application()
     app.router.add_get("/", hello)
-    found = free_port()
+    found = free_ports(1)
     context = ServerCertificate(tls_folder / "server.pem", tls_folder / "server.key")
     async with listen_https(app, "127.0.0.1", found, context):
         yield found
@@ -129,7 +124,7 @@ async def test_running_requests_finish_at_stop(tls_folder: Path) -> None:
     started = asyncio.Event()
     app = web.Application()
     app.router.add_get("/", slow)
-    port = free_port()
+    port = free_ports(1)
     context = ServerCertificate(tls_folder / "server.pem", tls_folder / "server.key")
 
     async def ask() -> str:
@@ -201,17 +196,17 @@ async def test_families_that_the_kernel_lacks_are_left_out(monkeypatch: pytest.M
     resolve_to_both(monkeypatch)
     without_ipv6(monkeypatch)
     for host in ("localhost", "::"):
-        port = free_port()
+        port = free_ports(1)
         async with listen_redirect(host, port, "https://x"):
             assert await reached("127.0.0.1", port)
     with pytest.raises(Unavailable, match="Cannot listen on ::1 port"):
-        async with listen_redirect("::1", free_port(), "https://x"):
+        async with listen_redirect("::1", free_ports(1), "https://x"):
             pass
 
 
 async def test_a_name_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to_both(monkeypatch)
-    port = free_port()
+    port = free_ports(1)
     async with listen_redirect("localhost", port, "https://x"):
         assert await reached("127.0.0.1", port)
         assert await reached("::1", port) == has_ipv6()
@@ -227,14 +222,14 @@ async def test_a_name_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_all_addresses_of_both_families() -> None:
-    port = free_port()
+    port = free_ports(1)
     async with listen_redirect("::", port, "https://x"):
         assert await reached("127.0.0.1", port)
         assert await reached("::1", port) == has_ipv6()
 
 
 async def test_redirect(tls_folder: Path) -> None:
-    port = free_port()
+    port = free_ports(1)
     async with (
         listen_redirect("127.0.0.1", port, "https://sivr.example.org:8443"),
         aiohttp.ClientSession() as session,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import atexit
 import signal
 import socket
 import ssl
@@ -20,26 +20,66 @@ from sivr.cli.init import Plan, write
 ROLES = ("toplevel", "institution", "render", "web")
 HOST = "127.0.0.1"
 START_S = 60.0
+FIRST_PORT, LAST_PORT = 20000, 32000
 ADMINISTRATOR = ("admin", "administrator's own secret")
 PHYSICIANS = (("ana", "ana's long secret"), ("marko", "marko's long secret"))
 
 
 def free_ports(count: int) -> int:
-    """The first of ``count`` consecutive ports that are free on loopback."""
-    for base in range(20000 + os.getpid() % 20000, 60000, count):
-        sockets = []
-        try:
-            for port in range(base, base + count):
-                one = socket.socket()
-                sockets.append(one)
-                one.bind((HOST, port))
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-        return base
+    """The first of ``count`` consecutive ports that are free on loopback, and this process's from now on.
+
+    Below the kernel's own choice (net.ipv4.ip_local_port_range), so that no outgoing connection takes one
+    before it is listened on. Other processes that run tests are told by a name each, which the kernel forgets
+    with the process.
+    """
+    for base in range(FIRST_PORT, LAST_PORT, count):
+        ports = range(base, base + count)
+        if _reserve(ports):
+            if all(_is_free(port) for port in ports):
+                return base
+            _release(ports)
     raise RuntimeError("no free ports")
+
+
+_reserved: dict[int, socket.socket] = {}
+
+
+def _reserve(ports: range) -> bool:
+    """Whether all of them are ours now, and were nobody's."""
+    for port in ports:
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0sivr-test-port-{port}")
+        except OSError:
+            name.close()
+            _release(range(ports.start, port))
+            return False
+        _reserved[port] = name
+    return True
+
+
+def _release(ports: range) -> None:
+    for port in ports:
+        _reserved.pop(port).close()
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as one:
+            if kind == socket.SOCK_STREAM:
+                # What a stopped server's connections left behind (TIME_WAIT) is nobody's, as asyncio has it.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+@atexit.register
+def _release_all() -> None:
+    for name in _reserved.values():
+        name.close()
 
 
 class System:
@@ -119,6 +159,10 @@ class System:
     def process_id(self, role: str) -> int:
         """The process id of a running role."""
         return self._processes[role].pid
+
+    def is_running(self, role: str) -> bool:
+        """Whether the role's process has not ended."""
+        return self._processes[role].poll() is None
 
     def wait_ready(self, role: str) -> None:
         """Wait until the role's health says ready; fails with its log when it does not come."""

@@ -12,6 +12,7 @@ from sivr.config import Institution, Listen, SeedNode, Tls, TrustedToplevel
 from sivr.crypto import SigningKey
 from sivr.errors import Invalid
 from sivr.roles.institution import open_institution
+from tests.api.institution_asking import LINGERING_S
 from tests.services.institution_place import ANA, NODE, TOPLEVEL_KEY, token
 
 
@@ -43,7 +44,9 @@ async def test_it_answers(tmp_path: Path) -> None:
 
 async def test_slow_senders_are_cut_off_when_the_file_says(tmp_path: Path) -> None:
     SigningKey.generate().save(tmp_path / "key")
-    async with open_institution(settings(tmp_path, request_timeout_s=0.2)) as app, TestServer(app) as server:
+    async with open_institution(settings(tmp_path, request_timeout_s=0.2)) as app:
+        server = TestServer(app)
+        await server.start_server(lingering_time=LINGERING_S)
         reader, writer = await asyncio.open_connection(server.host, server.port)
         lines = ["POST /grants HTTP/1.1", "Host: x", f"Authorization: Bearer {token(ANA)}"]
         lines += ["Content-Type: application/json", "Content-Length: 100", "", "{"]
@@ -51,6 +54,7 @@ async def test_slow_senders_are_cut_off_when_the_file_says(tmp_path: Path) -> No
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
         await reader.read()
         writer.close()
+        await server.close()
 
 
 async def test_a_node_with_a_broken_key(tmp_path: Path) -> None:
