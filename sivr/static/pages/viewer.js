@@ -6,6 +6,7 @@ import { View } from "../lib/view.js";
 import { asProblem } from "../net/http.js";
 import { institutionAt } from "../net/institution.js";
 import { institutions, patient as fetchPatient } from "../net/toplevel.js";
+import "../model/messages/pictures.js";
 import "../model/messages/viewer.js";
 import "../model/messages/volume.js";
 import { t } from "../model/language.js";
@@ -16,6 +17,8 @@ import { keepProtocol, ownProtocols, removeProtocol } from "../tools/hanging.js"
 import { fitting, hung } from "../model/hanging.js";
 import { notice, openDialog } from "../components/dialog.js";
 import { form } from "../components/form.js";
+import "../components/cine-bar.js";
+import "../components/slider-marks.js";
 import { openKeyHelp } from "../components/key-help.js";
 import { perform } from "../components/action-bar.js";
 import { seriesKey } from "../components/series-list.js";
@@ -417,7 +420,8 @@ export class ViewerPage extends View {
     this.#slider.max = String(series?.frames.length ?? 1);
     this.#slider.setAttribute("aria-label", t("viewer.slider"));
     this.#slider.oninput = () => view.go(Number(this.#slider.value) - 1);
-    fill(this.#foot, this.#slider, this.#place);
+    const marks = Object.assign(document.createElement("sivr-slider-marks"), { view });
+    fill(this.#foot, h("div", { class: "slice-line" }, this.#slider, marks), this.#place, Object.assign(document.createElement("sivr-cine-bar"), { view }));
     this.#update();
     return undefined;
   }
