@@ -5,7 +5,7 @@ import { INTERPOLATIONS, PALETTES, firstBand } from "../model/look.js";
 import { keyPlaces } from "../tools/key-images.js";
 import { notice } from "../components/dialog.js";
 import "../components/lens.js";
-import { lookMenu, paletteName } from "../components/look-menu.js";
+import { lookMenu } from "../components/look-menu.js";
 import { openMovieDialog } from "../components/movie-dialog.js";
 import { copyPicture, printPicture, saveAsSeen, savePlain } from "../components/picture-out.js";
 import { openTagTable } from "../components/tag-table.js";
@@ -21,7 +21,7 @@ const several = (/** @type {Reading} */ { series }) => series.frames.length > 1;
 const after = (all, now) => all[(all.indexOf(now) + 1) % all.length];
 
 /** @type {import("../components/action-bar.js").Shelf} */
-export const outShelf = { id: "out", label: "picture.out", icon: "save" };
+export const outShelf = { id: "out", label: "picture.out", icon: "file" };
 
 /** @param {Reading} reading */
 function nextKey({ view, series }) {
@@ -46,19 +46,11 @@ export const lookActions = [
   },
   {
     id: "palette", label: "palette.next", group: "picture", keys: ["c"], when: grey,
-    run: (reading) => {
-      const palette = after(PALETTES, reading.view.look.palette);
-      look(reading, { palette });
-      notice(paletteName(palette));
-    },
+    run: (reading) => look(reading, { palette: after(PALETTES, reading.view.look.palette) }),
   },
   {
     id: "interpolation", label: "interpolation", group: "picture", keys: ["Shift+I"],
-    run: (reading) => {
-      const interpolation = after(INTERPOLATIONS, reading.view.look.interpolation);
-      look(reading, { interpolation });
-      notice(t(`interpolation.${interpolation || "automatic"}`));
-    },
+    run: (reading) => look(reading, { interpolation: after(INTERPOLATIONS, reading.view.look.interpolation) }),
   },
   { id: "overlay", label: "look.overlay", group: "picture", keys: ["Shift+O"], run: (reading) => look(reading, { overlay: !reading.view.look.overlay }) },
   { id: "shutter", label: "look.shutter", group: "picture", keys: ["Shift+U"], run: (reading) => look(reading, { shutter: !reading.view.look.shutter }) },
@@ -99,5 +91,5 @@ export const outActions = [
   { id: "copy", label: "picture.copy", icon: "copy", group: "keep", shelf: "out", keys: ["Ctrl+c"], when: () => !String(getSelection() ?? ""), run: ({ view }) => copyPicture(view) },
   { id: "print", label: "picture.print", icon: "print", group: "keep", shelf: "out", keys: ["Ctrl+p"], run: ({ view }) => printPicture(view) },
   { id: "movie", label: "movie", icon: "movie", group: "keep", shelf: "out", keys: ["Shift+V"], when: several, run: ({ view }) => openMovieDialog(view) },
-  { id: "tags", label: "tags", icon: "tags", group: "keep", keys: ["Shift+T"], run: ({ view }) => openTagTable(view) },
+  { id: "tags", label: "tags", icon: "tags", group: "keep", shelf: "out", keys: ["Shift+T"], run: ({ view }) => openTagTable(view) },
 ];

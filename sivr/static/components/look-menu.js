@@ -8,10 +8,6 @@ import { choice, menu } from "./toolbar.js";
 /** @typedef {import("./stack-view.js").StackView} StackView */
 /** @typedef {import("../model/look.js").Band} Band */
 
-/** @param {string} name */
-export const paletteName = (name) => t(`palette.${name || "grey"}`);
-/** @param {string} name */
-const interpolationName = (name) => t(`interpolation.${name || "automatic"}`);
 
 /** @param {string} label @param {boolean} on @param {(on: boolean) => void} change @param {string} hint @param {string} id */
 const toggle = (label, on, change, hint, id) =>
@@ -62,9 +58,9 @@ export function lookMenu(view, refresh) {
     grey && h("div", { class: "look-group", role: "group", "aria-label": t("palette") }, h("h4", {}, t("palette"), h("kbd", {}, "C")),
       PALETTES.map((name) => h("button", {
         type: "button", class: "plain choice swatch-choice", role: "menuitemradio", "aria-checked": String(look.palette === name), "data-value": name || "grey", onclick: () => choose({ palette: name }),
-      }, h("span", {}, paletteName(name)), h("i", { class: `swatch ${name || "grey"}`, "aria-hidden": "true" })))),
+      }, h("span", {}, t(`palette.${name || "grey"}`)), h("i", { class: `swatch ${name || "grey"}`, "aria-hidden": "true" })))),
     h("div", { class: "look-group", role: "group", "aria-label": t("interpolation") }, h("h4", {}, t("interpolation"), h("kbd", {}, "Shift+I")),
-      INTERPOLATIONS.map((name) => choice(interpolationName(name), look.interpolation === name, () => choose({ interpolation: name }), "", name || "automatic"))),
+      INTERPOLATIONS.map((name) => choice(t(`interpolation.${name || "automatic"}`), look.interpolation === name, () => choose({ interpolation: name }), "", name || "automatic"))),
     h("div", { class: "look-group" },
       toggle(t("look.overlay"), look.overlay, (on) => view.setLook({ overlay: on }), "Shift+O", "overlay"),
       toggle(t("look.shutter"), look.shutter, (on) => view.setLook({ shutter: on }), "Shift+U", "shutter")),

@@ -257,10 +257,24 @@ export class StackView extends Pane {
     ]);
     const scale = this.#fit * this.zoom * (globalThis.devicePixelRatio || 1);
     this.corner("br", [
+      ...this.#lookTold(),
       !series.color && window ? t("viewer.window", { center: number(window.center, 2), width: number(window.width, 2) }) : "",
       `${t("viewer.zoom")} ${number(scale * 100, 0)} %`,
       this.quality(waiting ? "preview" : shownQuality, [reduced && t("quality.reduced"), series.lossy && t("quality.source")].filter(Boolean).join(" ")),
     ]);
+  }
+
+  /** How the picture is not as usual: nothing of this may go unseen. */
+  #lookTold() {
+    const { palette, band, interpolation, overlay, shutter } = this.look;
+    const { color, units } = /** @type {SeriesContents} */ (this.series);
+    return [
+      band && !color && h("div", { class: "highlighted" }, t("look.highlighted", { low: number(band.low, 2), high: number(band.high, 2), units: units ?? "" }).trim()),
+      palette && !color && t(`palette.${palette}`),
+      interpolation && t(`interpolation.${interpolation}`),
+      !overlay && t("look.no-overlay"),
+      !shutter && t("look.no-shutter"),
+    ];
   }
 
   #gestures() {

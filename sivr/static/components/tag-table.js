@@ -41,7 +41,7 @@ export function openTagTable(view) {
   const { node, series, reader } = view;
   if (!node || !series || !reader) return;
   const { frame } = reader;
-  const search = h("input", { type: "search", class: "tag-search", "aria-label": t("tags.search"), placeholder: t("tags.search"), autofocus: true });
+  const search = h("input", { type: "text", inputmode: "search", class: "tag-search", "aria-label": t("tags.search"), placeholder: t("tags.search"), autofocus: true });
   const count = h("p", { class: "hint", role: "status" });
   const body = h("tbody", {});
   const table = h("div", { class: "tag-scroll", tabindex: 0 }, h("table", { class: "tag-table" },

@@ -478,8 +478,13 @@ export class ViewerPage extends View {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (target.closest("input:not([type=range]), textarea, select, dialog, [contenteditable]") || event.defaultPrevented) return;
     const key = keyOf(event);
+    const opened = key === "Escape" && !target.closest("dialog") && target.closest("details[open]");
+    if (opened) {
+      opened.removeAttribute("open");
+      opened.querySelector("summary")?.focus();
+    }
+    if (target.closest("input:not([type=range], [type=checkbox]), textarea, select, dialog, [contenteditable]") || event.defaultPrevented) return;
     if (key === "Escape") {
       this.classList.remove("drawer");
       for (const open of this.querySelectorAll("details[open]")) open.removeAttribute("open");
@@ -487,7 +492,7 @@ export class ViewerPage extends View {
     const { reading } = this;
     if (!reading) return;
     if (target.closest("details[open]") && (key.startsWith("Arrow") || key === " " || key === "Enter")) return;
-    if (key === " " && target.closest("button, summary, a")) return;
+    if (key === " " && target.closest("button, summary, a, input[type=checkbox]")) return;
     if (target.matches("input[type=range]") && target !== this.#slider && /^(Shift\+)?(Arrow|Page|Home|End)/.test(key)) return;
     const action = actionOf(key, reading);
     if (!action) return;
