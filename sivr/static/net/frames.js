@@ -52,7 +52,7 @@ export async function movieFile(node, study, series, query, key, progress, signa
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       // Before it is begun and after it is sent nobody knows of it.
       const found = over ? null : await node.json(`${path}/progress?view=${key}`, { signal, timeout_ms: 10_000 }).catch(() => null);
-      if (found && !over) progress(found.done, found.total);
+      if (found?.total && !over) progress(found.done, found.total);
     }
   };
   watch();
