@@ -94,6 +94,7 @@ def test_cine_and_key_images(enter: Enter, read_patient: str) -> None:
     for _ in range(4):
         keys.press("ArrowDown")
     expect(place).to_have_text("5 / 24")
+    page.wait_for_selector("sivr-stack-view[data-index='4']", timeout=SLOW_MS)
     keys.press("k")
     expect(page.locator(".key-image")).to_be_visible()
     expect(page.locator(".slider-star")).to_have_count(1)
@@ -126,7 +127,8 @@ def test_cine_and_key_images(enter: Enter, read_patient: str) -> None:
     user.wait_exact()
     expect(page.locator(".slider-star")).to_have_count(1, timeout=SLOW_MS)
     page.click(".slider-star")
-    expect(place).to_have_text("5 / 24")
+    # What is marked is the picture on the screen.
+    page.wait_for_selector("sivr-stack-view[data-index='4']", timeout=SLOW_MS)
     keys.press("k")
     expect(page.locator(".slider-star")).to_have_count(0)
 
