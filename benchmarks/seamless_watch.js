@@ -17,7 +17,10 @@
     port2.postMessage(0);
   });
   const view = () => document.querySelector("sivr-stack-view");
-  window.addEventListener("wheel", (event) => watched.wheels.push({ t: event.timeStamp, index: view()?.reader?.index ?? -1 }));
+  window.addEventListener("wheel", (event) => {
+    const reader = view()?.reader;
+    watched.wheels.push({ t: event.timeStamp, index: reader?.index ?? -1, tile: !!reader?.strip.tile(reader.index, "") });
+  });
   window.addEventListener("pointermove", (event) => event.buttons && watched.moves.push(event.timeStamp));
   let waiting = false;
   const observer = new MutationObserver((changes) => {

@@ -33,6 +33,7 @@ PARTS = (
     "storage.py",
     "scaling.py",
     "load.py",
+    "seamless.py",
     "gpu.py",
 )
 

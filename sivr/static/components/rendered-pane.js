@@ -92,6 +92,7 @@ export class RenderedPane extends Pane {
   move = perFrame(() => {
     if (!this.isConnected) return;
     this.#moving = true;
+    line.moved_ms = performance.now();
     this.#leave();
     this.follow();
     this.#fetch(true);

@@ -19,6 +19,8 @@ const MOST_TOLD_MBIT_S = 9;
 const MOST_BYTES_S = 50_000_000;
 /** Fewer bytes arrive in one piece and say nothing of the rate. */
 const TELLING_BYTES = 6000;
+/** So many times quicker than known. */
+const SURPRISING = 2;
 const KEPT_SAMPLES = 60;
 const told = /** @type {any} */ (navigator).connection;
 
@@ -50,6 +52,8 @@ class Line extends EventTarget {
   /** Requests that were given up before all of their answer was here, and what had arrived of them. */
   given_up = { requests: 0, bytes: 0 };
   received_bytes = 0;
+  /** When somebody last moved a view whose every picture is the server's: nothing is fetched ahead meanwhile. */
+  moved_ms = -Infinity;
   /** @type {Carried | null} */
   last = null;
   /** Goodput of late, bytes a second. @type {number[]} */
@@ -60,6 +64,7 @@ class Line extends EventTarget {
   #since = 0;
   #busy_ms = 0;
   #bytes = 0;
+  #surprises = 0;
 
   /** Bytes a picture may have so that ten arrive in a second. */
   get budget_bytes() {
@@ -122,9 +127,12 @@ class Line extends EventTarget {
     this.#busy_ms += performance.now() - this.#since;
     if (this.#bytes < TELLING_BYTES) return;
     const rate = Math.min((this.#bytes * 1000) / Math.max(this.#busy_ms, 1), MOST_BYTES_S);
+    [this.#bytes, this.#busy_ms] = [0, 0];
+    // A page that was busy meanwhile hears of head and body at once: what is far too quick is believed when it is so again.
+    this.#surprises = rate > SURPRISING * this.goodput_bytes_s ? this.#surprises + 1 : 0;
+    if (this.#surprises === 1 || this.#surprises === 2) return;
     this.goodput_bytes_s += 0.3 * (rate - this.goodput_bytes_s);
     this.history = [...this.history, this.goodput_bytes_s].slice(-KEPT_SAMPLES);
-    [this.#bytes, this.#busy_ms] = [0, 0];
   }
 
   /** A picture weighed more or less than the table of costs says. @param {"grey" | "color"} kind @param {number} part */

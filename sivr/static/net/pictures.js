@@ -206,7 +206,7 @@ export async function picture(node, path, how = {}) {
 export class NewestWins {
   #number = 0;
   #shown = 0;
-  /** @type {{number: number, slot: number, controller: AbortController, started_ms: number}[]} */
+  /** @type {{number: number, slot: number, kind: string, controller: AbortController, started_ms: number}[]} */
   #running = [];
   /** @type {(() => void) | null} */
   #waiting = null;
@@ -222,15 +222,16 @@ export class NewestWins {
    * @param {(signal: AbortSignal, slot: number) => Promise<T>} work the slot tells those apart that run at once
    * @param {(result: T) => void} show called unless something newer was shown before
    * @param {(problem: Problem) => void} fail called only for the newest
+   * @param {string} [kind] by which it can be left
    */
-  ask(work, show, fail) {
+  ask(work, show, fail, kind = "") {
     const number = ++this.#number;
     const start = () => {
       const controller = new AbortController();
       const taken = new Set(this.#running.map((one) => one.slot));
       let slot = 0;
       while (taken.has(slot)) slot += 1;
-      const entry = { number, slot, controller, started_ms: performance.now() };
+      const entry = { number, slot, kind, controller, started_ms: performance.now() };
       this.#running.push(entry);
       work(controller.signal, slot)
         .then((result) => {
@@ -266,6 +267,11 @@ export class NewestWins {
   overtake() {
     this.#shown = ++this.#number;
     this.#waiting = null;
+  }
+
+  /** Give up what runs of a kind. @param {string} kind */
+  leave(kind) {
+    for (const one of this.#running) if (one.kind === kind) one.controller.abort();
   }
 
   get busy() {

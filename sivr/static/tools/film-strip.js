@@ -29,6 +29,8 @@ const ENCODED_BYTES = 8 * 1024 * 1024;
 const FINE_SIDE = 256;
 const FINE_REACH = 16;
 const COLUMNS = 8;
+/** So long after another view moved its pictures need the line no more. */
+const STILL_MS = 400;
 /** Lines slower than that gain more from fewer bytes than from less work, bytes a second. */
 const SLOW_BYTES_S = 250_000;
 
@@ -73,6 +75,7 @@ export class FilmStrip extends EventTarget {
   #controller = new AbortController();
   #held = false;
   #abreast = 1;
+  #timer = 0;
   #closed = false;
   /** @type {{side: number, tiles: number} | null} */
   #plan = null;
@@ -88,6 +91,11 @@ export class FilmStrip extends EventTarget {
 
   get count() {
     return this.series.frames.length;
+  }
+
+  /** As of the look that is fetched. */
+  get colors() {
+    return this.#look.colors;
   }
 
   /** Sheets that wait to be fetched: none when everything is here. */
@@ -144,6 +152,12 @@ export class FilmStrip extends EventTarget {
 
   #more() {
     while (!this.#held && !this.#closed) {
+      const still_ms = performance.now() - line.moved_ms;
+      if (still_ms < STILL_MS) {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#more(), STILL_MS - still_ms);
+        return;
+      }
       // All strips of the page share the line, and each takes its turn.
       if (busy >= this.#abreast) {
         waiting.add(this);
@@ -169,6 +183,8 @@ export class FilmStrip extends EventTarget {
 
   close() {
     this.#closed = true;
+    clearTimeout(this.#timer);
+    waiting.delete(this);
     this.#controller.abort();
   }
 

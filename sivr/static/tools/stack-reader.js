@@ -7,7 +7,6 @@
 import { NewestWins, abreast, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
 import { asProblem } from "../net/http.js";
 import { restDelay } from "../model/strip-plan.js";
-import { PLAIN, lookQuery, needsServer } from "../model/look.js";
 import { parameter, same } from "../model/windows.js";
 import { clamp } from "../lib/geometry.js";
 import { FilmStrip } from "./film-strip.js";
@@ -19,6 +18,7 @@ import { FilmStrip } from "./film-strip.js";
 
 /** Where the window is dragged: longer than between two movements of a mouse. */
 const REST_MS = 140;
+const HELD_MS = 600;
 /** Where pictures come as quickly as that, nothing has to stand in for them. */
 const INSTANT_MS = 45;
 /** Steps that are further apart belong to no movement. */
@@ -34,8 +34,6 @@ const SLICE_MS = 20;
 const EXACT_BYTES_PER_PIXEL = 0.25;
 /** Up to this many pixels a picture is always asked for as it is stored. */
 const NATIVE_PIXELS = 1_400_000;
-/** Longer side of pictures that the node enlarges. */
-const LARGEST_PX = 2048;
 
 let lastKey = 0;
 const TAB = Math.random().toString(36).slice(2, 8);
@@ -48,8 +46,6 @@ export class StackReader extends EventTarget {
   /** null: as the file says. @type {Window | null} */
   window = null;
   inverted = false;
-  /** @type {import("../model/look.js").Look} */
-  look = { ...PLAIN };
   /** @type {import("../model/formats.js").Format} */
   format = "auto";
   /** Device pixels along the longer side that the picture fills on the screen. */
@@ -57,7 +53,8 @@ export class StackReader extends EventTarget {
   /** @type {Shown | null} */
   shown = null;
   #direction = 1;
-  #channel = new NewestWins(2);
+  /** Drafts that are on their way arrive: giving them up would only begin the wait anew. */
+  #channel = new NewestWins(2, 800);
   #key = viewKey("stack");
   #restTimer = 0;
   #ahead = 0;
@@ -65,8 +62,8 @@ export class StackReader extends EventTarget {
   #exact_bytes = 0;
   #aheadController = new AbortController();
   #dwellTimer = 0;
-  /** Whether what is under way was asked for at rest. */
-  #resting = false;
+  /** Whether the hand still drags what changes the look: then a moment without movement is no rest. */
+  held = false;
   /** Between the last steps; Infinity after a pause. */
   #gap_ms = Infinity;
   #stepped_ms = -Infinity;
@@ -93,12 +90,12 @@ export class StackReader extends EventTarget {
   }
 
   get #kind() {
-    return this.series.color || this.look.palette || this.look.band ? "color" : "grey";
+    return this.series.color ? "color" : "grey";
   }
 
   /** Parameters besides window and inversion that change how frames look. @returns {string[]} */
   get colors() {
-    return lookQuery(this.look, this.series.color);
+    return [];
   }
 
   /** The parameters that say how frames are shown. @returns {string[]} */
@@ -120,25 +117,12 @@ export class StackReader extends EventTarget {
   restPath(index) {
     const { columns, rows } = this.series.frames[index];
     const options = restFormat(this.format, this.#kind);
-    if (needsServer(this.look) && this.needed_px > Math.max(columns, rows)) {
-      const k = Math.min(LARGEST_PX, Math.ceil(this.needed_px / 256) * 256) / Math.max(columns, rows);
-      if (k > 1) options.push(`viewport=${Math.round(columns * k)},${Math.round(rows * k)}`, `interpolation=${this.look.interpolation}`);
-    } else if (columns * rows > NATIVE_PIXELS) {
+    if (columns * rows > NATIVE_PIXELS) {
       const longer = Math.max(columns, rows);
       const wanted = Math.min(longer, Math.max(1024, Math.ceil(this.needed_px / 512) * 512));
       if (wanted < longer) options.push(`viewport=${Math.round((columns * wanted) / longer)},${Math.round((rows * wanted) / longer)}`);
     }
     return this.#path(index, options);
-  }
-
-  /** Every stored pixel, without loss. @param {number} index */
-  exactPath(index) {
-    return this.#path(index, ["accept=image/png"]);
-  }
-
-  /** A part of the frame at hand, without loss. @param {number} x @param {number} y @param {number} width @param {number} height in stored pixels */
-  partPath(x, y, width, height) {
-    return this.#path(this.index, ["accept=image/png", `viewport=${width},${height},${x},${y},${width},${height}`]);
   }
 
   /** A small one while something moves. @param {number} index */
@@ -208,6 +192,7 @@ export class StackReader extends EventTarget {
 
   ask() {
     clearTimeout(this.#restTimer);
+    this.#restTimer = 0;
     clearTimeout(this.#dwellTimer);
     const { index, strip, shown } = this;
     [strip.index, strip.direction] = [index, this.#direction];
@@ -224,6 +209,8 @@ export class StackReader extends EventTarget {
   /** Another slice: some picture of it now, the exact one when the hand rests. */
   #step() {
     if (this.#instant(this.index)) return this.#fetch(this.restPath(this.index));
+    // A window can be adjusted here, colors cannot: tiles in others would be of no use.
+    if (this.strip.colors !== this.colors.join()) this.#showStrip();
     this.#standIn();
     // While the reader moves, a sheet at a time: it brings this slice and those around it for what two drafts weigh.
     this.strip.fill(1);
@@ -238,13 +225,20 @@ export class StackReader extends EventTarget {
     if (this.#quick(this.index)) return this.#fetch(this.restPath(this.index));
     this.strip.hold();
     // The exact picture in the former look would keep the line from the drafts in this one.
-    if (this.#resting) this.#channel.cancel();
-    this.#resting = false;
+    this.#channel.leave("rest");
     // As many as travel at once, or the line would lie idle between two drafts.
     this.#channel.width = abreast(SLICE_MS);
     this.#draft();
-    this.#restTimer = window.setTimeout(() => this.#rest(), REST_MS);
+    this.#restTimer = window.setTimeout(() => this.#rest(), this.held ? HELD_MS : REST_MS);
     return undefined;
+  }
+
+  /** The hand that changed the look let go. */
+  letGo() {
+    this.held = false;
+    if (!this.#restTimer) return;
+    clearTimeout(this.#restTimer);
+    this.#rest();
   }
 
   #sheet() {
@@ -274,27 +268,27 @@ export class StackReader extends EventTarget {
   /** The hand rests: the exact picture, and before it a sharp one where that takes long. */
   #rest() {
     const { index } = this;
-    this.#resting = true;
+    this.#restTimer = 0;
     this.strip.hold();
     const path = this.restPath(index);
-    if (line.round_trip_ms + this.#exactCarry(index) < LONG_MS) return this.#fetch(path);
+    if (line.round_trip_ms + this.#exactCarry(index) < LONG_MS) return this.#fetch(path, { kind: "rest" });
     const plan = this.#sharpPlan(index);
     const had = kept(this.node, plan.path);
     if (had) {
       this.#show(had, index, this.window, this.inverted);
-      return this.#fetch(path);
+      return this.#fetch(path, { kind: "rest" });
     }
     // The question for the exact one travels while the sharp one comes.
-    const begun = () => void (path === this.restPath(this.index) && this.#fetch(path));
-    return this.#fetch(plan.path, { expected_bytes: plan.expected_bytes, begun });
+    const begun = () => void (path === this.restPath(this.index) && this.#fetch(path, { kind: "rest" }));
+    return this.#fetch(plan.path, { expected_bytes: plan.expected_bytes, begun, kind: "rest" });
   }
 
   /**
    * @param {string} path
-   * @param {{expected_bytes?: number, keep?: boolean, begun?: () => void}} [how] expected_bytes of a lossy picture by the
-   *   table of costs; begun is called when it is on its way
+   * @param {{expected_bytes?: number, keep?: boolean, begun?: () => void, kind?: "rest"}} [how] expected_bytes of a lossy
+   *   picture by the table of costs; begun is called when it is on its way
    */
-  #fetch(path, { expected_bytes = 0, keep, begun } = {}) {
+  #fetch(path, { expected_bytes = 0, keep, begun, kind } = {}) {
     const { index, window, inverted } = this;
     this.dispatchEvent(new Event("asking"));
     this.#channel.ask(
@@ -311,6 +305,7 @@ export class StackReader extends EventTarget {
         } else if (path === this.restPath(this.index)) this.#planAhead();
       },
       (problem) => this.dispatchEvent(new CustomEvent("problem", { detail: problem })),
+      kind,
     );
   }
 
@@ -333,11 +328,16 @@ export class StackReader extends EventTarget {
   #planAhead() {
     const { signal } = this.#aheadController;
     const { strip } = this;
-    strip.show({ query: this.#lookQuery(), window: this.window, inverted: this.inverted, colors: this.colors.join() });
+    this.#showStrip();
     if (!this.#instant(this.index)) strip.fill(2);
     clearTimeout(this.#dwellTimer);
     if (this.#quick(this.index)) this.#neighbors(signal, line.budget_bytes > 100_000 ? 16 : 8);
     else this.#dwellTimer = globalThis.setTimeout(() => this.#neighbors(signal, 2), DWELL_MS);
+  }
+
+  /** The film strip in the look of now. */
+  #showStrip() {
+    this.strip.show({ query: this.#lookQuery(), window: this.window, inverted: this.inverted, colors: this.colors.join() });
   }
 
   /** @param {AbortSignal} signal @param {number} reach */
