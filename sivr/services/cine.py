@@ -51,11 +51,8 @@ class CineService:
         self._progress: dict[tuple[str, str], MovieProgress] = {}
 
     def progress(self, user: str, view: str) -> MovieProgress:
-        """Of the movie that this user asked for under this key; raises NotFound when none is being made."""
-        found = self._progress.get((user, view))
-        if found is None:
-            raise NotFound("No movie is being made under this key.")
-        return found
+        """Of the movie that this user asked for under this key; 0 of 0 when none is being made."""
+        return self._progress.get((user, view)) or MovieProgress(0, 0)
 
     async def make(self, series: OpenSeries, given: Parameters, media_type: str, *, user: str) -> Picture:
         """A movie of ``given.frames``. Frames that cannot be shown are black, and the answer names them.

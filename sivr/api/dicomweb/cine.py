@@ -44,6 +44,6 @@ async def cine(request: web.Request) -> web.StreamResponse:
     response=MovieProgress,
 )
 async def cine_progress(request: web.Request, query: ProgressQuery) -> MovieProgress:
-    """Of one's own movies. 404 when none is being made under this key (any more)."""
+    """Of one's own movies; 0 of 0 when none is being made under this key (any more)."""
     allowed_study(request)
     return request.app[IMAGING].cine.progress(session_of(request), query.view)

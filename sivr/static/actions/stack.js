@@ -1,6 +1,7 @@
 // @ts-check
 /** What can be done with a stack of frames. */
 import { measureActions, measureKeys, measureShelf } from "./measure.js";
+import { cineActions, lookActions, magnifierAction, outActions, outShelf } from "./pictures.js";
 import { formatAction, pageActions, resetAction, windowAction } from "./reading.js";
 
 /** @typedef {import("../components/stack-view.js").StackView} StackView */
@@ -16,7 +17,7 @@ const at = ({ view }) => view.reader?.index ?? 0;
 const middle = ({ view }) => ({ x: view.width / 2, y: view.height / 2 });
 
 /** @type {import("../components/action-bar.js").Shelf[]} */
-export const stackShelves = [measureShelf];
+export const stackShelves = [measureShelf, outShelf];
 
 /** @type {Action[]} */
 export const stackActions = [
@@ -25,8 +26,10 @@ export const stackActions = [
   { id: "scroll", label: "tool.scroll", icon: "scroll", group: "hands", keys: ["s"], hand: "scroll", when: several },
   { id: "pan", label: "tool.pan", icon: "pan", group: "hands", keys: ["p"], hand: "pan" },
   { id: "zoom", label: "tool.zoom", icon: "zoom", group: "hands", keys: ["z"], hand: "zoom" },
+  magnifierAction,
   ...measureActions,
   windowAction,
+  ...lookActions,
   { id: "invert", label: "tool.invert", icon: "invert", group: "picture", keys: ["i"], pressed: ({ view }) => !!view.reader?.inverted, run: ({ view }) => view.invert() },
   { id: "fit", label: "tool.fit", icon: "fit", group: "picture", keys: ["f"], run: ({ view }) => view.fit() },
   { id: "original", label: "tool.original", icon: "original", group: "picture", keys: ["o"], run: ({ view }) => view.original() },
@@ -35,6 +38,8 @@ export const stackActions = [
   { id: "play", label: "tool.play", icon: "play", group: "picture", keys: [" "], when: (reading) => several(reading) && !reading.view.playing, pressed: () => false, run: ({ view }) => view.play() },
   { id: "pause", label: "tool.pause", icon: "pause", group: "picture", keys: [" "], when: (reading) => several(reading) && reading.view.playing, pressed: () => true, run: ({ view }) => view.play() },
   resetAction,
+  ...outActions,
+  ...cineActions,
   {
     id: "step", label: "help.step", group: "scroll", keys: ["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft"], keysShown: "↑ ↓ ← →", when: several,
     run: (reading, key) => reading.view.go(at(reading) + (key === "ArrowDown" || key === "ArrowRight" ? 1 : -1)),

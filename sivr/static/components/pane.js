@@ -34,6 +34,8 @@ export class Pane extends View {
   height = 1;
   /** Whether a small picture stands in for a larger one: its pixels are nothing to look at. */
   standing = false;
+  /** Whether large pixels are shown as squares; undefined: where they are very large. @type {boolean | undefined} */
+  squares;
 
   start() {
     this.classList.add("pane");
@@ -80,7 +82,7 @@ export class Pane extends View {
   place(a, b, c, d, e, f) {
     this.canvas.style.transform = `matrix(${a},${b},${c},${d},${e},${f})`;
     const magnified = Math.hypot(a, b) * (window.devicePixelRatio || 1);
-    this.canvas.classList.toggle("pixels", magnified > 6 && !this.standing);
+    this.canvas.classList.toggle("pixels", this.squares ?? (magnified > 6 && !this.standing));
   }
 
   /** @param {{slope: number, intercept: number} | null} line through the grey levels, 0 to 1 */

@@ -6,16 +6,22 @@ import { icon } from "../lib/icons.js";
 import { session } from "../net/session.js";
 import { number, t } from "../model/language.js";
 import { dragged, echo, ownWindows, same } from "../model/windows.js";
+import { PLAIN, isColored } from "../model/look.js";
+import { isKey } from "../tools/key-images.js";
+import { Cine } from "../tools/cine.js";
+import { autoWindow } from "../net/frames.js";
 import { StackReader } from "../tools/stack-reader.js";
 import { gestures } from "../tools/gestures.js";
 import { addHands, byHands, handOver } from "../tools/hands.js";
 import { Drawings } from "./drawings.js";
+import { notice } from "./dialog.js";
+import { asProblem } from "../net/http.js";
 import { Pane } from "./pane.js";
 
 /** @typedef {import("../model/types.js").SeriesContents} SeriesContents */
 /** @typedef {import("../model/types.js").Window} Window */
 
-/** How the stack was left, by series: coming back finds it so. @type {Map<string, {index: number, window: Window | null, inverted: boolean}>} */
+/** How the stack was left, by series: coming back finds it so. @type {Map<string, {index: number, window: Window | null, inverted: boolean, look: import("../model/look.js").Look}>} */
 const left = new Map();
 
 session.addEventListener("closed", () => left.clear());
@@ -52,6 +58,9 @@ export class StackView extends Pane {
   texts = { tl: [], tr: [] };
   /** The window when the drag began. @type {Window | null} */
   grabbed = null;
+  /** How it is played. @type {Cine | null} */
+  cine = null;
+  #played_ms = 0;
   /** CSS px of a scrolling drag that are not yet a slice. */
   scrolled = 0;
   #playTimer = 0;
@@ -72,11 +81,14 @@ export class StackView extends Pane {
     this.setAttribute("aria-label", t("viewer.stack"));
     const reader = (this.reader = new StackReader(node, this.study, series));
     reader.format = this.format;
+    this.cine = new Cine(series);
     const before = left.get(series.series_uid);
     if (before) {
       reader.index = Math.min(before.index, reader.count - 1);
       reader.window = before.window;
       reader.inverted = before.inverted;
+      reader.look = before.look;
+      this.#smooth();
     }
     if (this.begin !== null) reader.index = clamp(this.begin, 0, reader.count - 1);
     if (this.window) reader.window = this.window;
@@ -89,6 +101,7 @@ export class StackView extends Pane {
     });
     this.#gestures();
     this.drawings = this.book && new Drawings(this, this.book);
+    if (this.book) this.listen(this.book, "change", () => this.#write());
     this.working(true);
     reader.ask();
     this.#write();
@@ -97,7 +110,7 @@ export class StackView extends Pane {
   stop() {
     this.play(false);
     if (this.reader && this.series) {
-      left.set(this.series.series_uid, { index: this.reader.index, window: this.reader.window, inverted: this.reader.inverted });
+      left.set(this.series.series_uid, { index: this.reader.index, window: this.reader.window, inverted: this.reader.inverted, look: this.reader.look });
     }
     this.reader?.close();
   }
@@ -216,7 +229,8 @@ export class StackView extends Pane {
   #follow() {
     const { reader } = this;
     const wanted = this.windowNow;
-    if (!reader?.shown || !wanted || this.series?.color) return this.echo(null);
+    // Colors are not on the line that grey levels move along.
+    if (!reader?.shown || !wanted || this.series?.color || isColored(reader.look)) return this.echo(null);
     const had = reader.shown.window ?? (this.series ? ownWindows(this.series)[0] : null);
     if (!had) return this.echo(null);
     const inverted = reader.shown.inverted !== !!this.series?.inverted;
@@ -237,14 +251,30 @@ export class StackView extends Pane {
     this.corner("tr", [...this.texts.tr, ...this.warnings([...(series.warnings ?? []).slice(0, 1), ...(reader.shown?.picture.warnings ?? [])])]);
     this.corner("bl", [
       [series.modality, series.number !== null ? t("series.number", { number: String(series.number) }) : "", series.description].filter(Boolean).join(" · "),
-      t("viewer.frame", { index: reader.index + 1, count: reader.count }) + (position_mm === null || position_mm === undefined ? "" : ` · ${number(position_mm, 1)} mm`),
+      t("viewer.frame", { index: reader.index + 1, count: reader.count }) + (position_mm === null || position_mm === undefined ? "" : ` · ${number(position_mm, 1)} mm`)
+        + (typeof reader.frame.time_ms === "number" ? ` · ${t("viewer.time", { time: number(reader.frame.time_ms, 0) })}` : ""),
+      this.book && isKey(this.book, reader.frame) && h("div", { class: "key-image" }, icon("star"), t("kind.key")),
     ]);
     const scale = this.#fit * this.zoom * (globalThis.devicePixelRatio || 1);
     this.corner("br", [
+      ...this.#lookTold(),
       !series.color && window ? t("viewer.window", { center: number(window.center, 2), width: number(window.width, 2) }) : "",
       `${t("viewer.zoom")} ${number(scale * 100, 0)} %`,
       this.quality(waiting ? "preview" : shownQuality, [reduced && t("quality.reduced"), series.lossy && t("quality.source")].filter(Boolean).join(" ")),
     ]);
+  }
+
+  /** How the picture is not as usual: nothing of this may go unseen. */
+  #lookTold() {
+    const { palette, band, interpolation, overlay, shutter } = this.look;
+    const { color, units } = /** @type {SeriesContents} */ (this.series);
+    return [
+      band && !color && h("div", { class: "highlighted" }, t("look.highlighted", { low: number(band.low, 2), high: number(band.high, 2), units: units ?? "" }).trim()),
+      palette && !color && t(`palette.${palette}`),
+      interpolation && t(`interpolation.${interpolation}`),
+      !overlay && t("look.no-overlay"),
+      !shutter && t("look.no-shutter"),
+    ];
   }
 
   #gestures() {
@@ -285,6 +315,49 @@ export class StackView extends Pane {
     if (!this.reader) return;
     this.reader.format = format;
     this.reader.changed();
+  }
+
+  /** @returns {import("../model/look.js").Look} */
+  get look() {
+    return this.reader?.look ?? PLAIN;
+  }
+
+  /** @param {Partial<import("../model/look.js").Look>} change */
+  setLook(change) {
+    if (!this.reader) return;
+    this.reader.look = { ...this.reader.look, ...change };
+    this.#smooth();
+    this.#follow();
+    this.reader.changed();
+    this.arrange();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #smooth() {
+    const { interpolation } = this.look;
+    this.squares = interpolation ? interpolation === "nearest" : undefined;
+  }
+
+  /** @param {(cine: Cine) => void} change */
+  setCine(change) {
+    if (!this.cine) return;
+    change(this.cine);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** A window for what is in view, from the node. */
+  async autoWindow() {
+    const { node, reader, series } = this;
+    if (!node || !reader || !series || series.color) return;
+    const corners = [{ x: 0, y: 0 }, { x: this.width, y: 0 }, { x: 0, y: this.height }, { x: this.width, y: this.height }].map((at) => this.fromScreen(at));
+    const { columns, rows } = reader.frame;
+    const [xs, ys] = [corners.map((one) => clamp(one.x, 0, columns)), corners.map((one) => clamp(one.y, 0, rows))];
+    try {
+      const { window } = await autoWindow(node, this.study, series.series_uid, reader.frame, [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]);
+      if (this.reader === reader) this.setWindow({ center: window.center, width: window.width, function: window.function });
+    } catch (error) {
+      notice(asProblem(error).message, "bad");
+    }
   }
 
   invert() {
@@ -346,7 +419,11 @@ export class StackView extends Pane {
   reset() {
     this.turns = 0;
     this.mirrored = false;
-    if (this.reader) this.reader.inverted = false;
+    if (this.reader) {
+      this.reader.inverted = false;
+      this.reader.look = { ...PLAIN };
+    }
+    this.#smooth();
     this.fit();
     this.setWindow(null);
     this.reader?.changed();
@@ -357,6 +434,8 @@ export class StackView extends Pane {
     if (yes === this.playing) return;
     this.playing = yes;
     clearTimeout(this.#playTimer);
+    if (yes && this.cine) this.cine.open = true;
+    this.#played_ms = performance.now();
     if (yes) this.#next();
     this.dispatchEvent(new Event("change"));
   }
@@ -366,8 +445,15 @@ export class StackView extends Pane {
     clearTimeout(this.#playTimer);
     const reader = /** @type {StackReader} */ (this.reader);
     if (reader.shown?.index !== reader.index) return;
-    const pause_ms = clamp(this.series?.frame_time_ms || 80, 20, 2000);
-    this.#playTimer = window.setTimeout(() => this.go((reader.index + 1) % reader.count), pause_ms);
+    const cine = /** @type {Cine} */ (this.cine);
+    // Counted from when this frame was due, so that what it took to come does not make playing slower.
+    const due_ms = Math.max(this.#played_ms + cine.pause_ms(reader.index), performance.now());
+    this.#playTimer = window.setTimeout(() => {
+      this.#played_ms = due_ms;
+      const next = cine.next(reader.index);
+      if (next === reader.index) this.play(false);
+      else this.go(next);
+    }, due_ms - performance.now());
   }
 }
 customElements.define("sivr-stack-view", StackView);

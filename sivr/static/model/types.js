@@ -40,7 +40,7 @@
 /** @typedef {{center: number, width: number, function?: string, explanation?: string}} Window */
 /** @typedef {{row: import("../lib/geometry.js").Vector, col: import("../lib/geometry.js").Vector}} Orientation */
 /**
- * @typedef {{instance_uid: string, frame: number, columns: number, rows: number, position_mm: number | null,
+ * @typedef {{instance_uid: string, frame: number, columns: number, rows: number, position_mm: number | null, time_ms?: number | null,
  *   side: string, origin: import("../lib/geometry.js").Vector | null, orientation: Orientation | null}} Frame orientation: where it
  *   differs from the series'
  */
@@ -64,6 +64,7 @@
  * @property {Orientation | null} orientation @property {string} frame_of_reference_uid
  * @property {VolumeFacts | null} volume @property {string} why_no_volume @property {string[]} warnings
  * @property {{slices: number, total: number}} loaded @property {number | null} frame_time_ms @property {boolean} [lossy]
+ * @property {number | null} [cine_rate_hz] @property {string} [body_part] @property {string} [laterality] @property {number | null} [slice_thickness_mm]
  * @property {boolean} [inverted]
  * @property {{name: string, label: string, center: number, width: number, function?: string}[]} [modality_presets]
  */

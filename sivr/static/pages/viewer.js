@@ -6,6 +6,7 @@ import { View } from "../lib/view.js";
 import { asProblem } from "../net/http.js";
 import { institutionAt } from "../net/institution.js";
 import { institutions, patient as fetchPatient } from "../net/toplevel.js";
+import "../model/messages/pictures.js";
 import "../model/messages/viewer.js";
 import "../model/messages/volume.js";
 import { t } from "../model/language.js";
@@ -16,6 +17,8 @@ import { keepProtocol, ownProtocols, removeProtocol } from "../tools/hanging.js"
 import { fitting, hung } from "../model/hanging.js";
 import { notice, openDialog } from "../components/dialog.js";
 import { form } from "../components/form.js";
+import "../components/cine-bar.js";
+import "../components/slider-marks.js";
 import { openKeyHelp } from "../components/key-help.js";
 import { perform } from "../components/action-bar.js";
 import { seriesKey } from "../components/series-list.js";
@@ -417,7 +420,8 @@ export class ViewerPage extends View {
     this.#slider.max = String(series?.frames.length ?? 1);
     this.#slider.setAttribute("aria-label", t("viewer.slider"));
     this.#slider.oninput = () => view.go(Number(this.#slider.value) - 1);
-    fill(this.#foot, this.#slider, this.#place);
+    const marks = Object.assign(document.createElement("sivr-slider-marks"), { view });
+    fill(this.#foot, h("div", { class: "slice-line" }, this.#slider, marks), this.#place, Object.assign(document.createElement("sivr-cine-bar"), { view }));
     this.#update();
     return undefined;
   }
@@ -474,8 +478,13 @@ export class ViewerPage extends View {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (target.closest("input:not([type=range]), textarea, select, dialog, [contenteditable]") || event.defaultPrevented) return;
     const key = keyOf(event);
+    const opened = key === "Escape" && !target.closest("dialog") && target.closest("details[open]");
+    if (opened) {
+      opened.removeAttribute("open");
+      opened.querySelector("summary")?.focus();
+    }
+    if (target.closest("input:not([type=range], [type=checkbox]), textarea, select, dialog, [contenteditable]") || event.defaultPrevented) return;
     if (key === "Escape") {
       this.classList.remove("drawer");
       for (const open of this.querySelectorAll("details[open]")) open.removeAttribute("open");
@@ -483,7 +492,7 @@ export class ViewerPage extends View {
     const { reading } = this;
     if (!reading) return;
     if (target.closest("details[open]") && (key.startsWith("Arrow") || key === " " || key === "Enter")) return;
-    if (key === " " && target.closest("button, summary, a")) return;
+    if (key === " " && target.closest("button, summary, a, input[type=checkbox]")) return;
     if (target.matches("input[type=range]") && target !== this.#slider && /^(Shift\+)?(Arrow|Page|Home|End)/.test(key)) return;
     const action = actionOf(key, reading);
     if (!action) return;

@@ -7,6 +7,7 @@
 import { NewestWins, abreast, kept, line, motionPlan, picture, restFormat } from "../net/pictures.js";
 import { asProblem } from "../net/http.js";
 import { restDelay } from "../model/strip-plan.js";
+import { PLAIN, lookQuery, needsServer } from "../model/look.js";
 import { parameter, same } from "../model/windows.js";
 import { clamp } from "../lib/geometry.js";
 import { FilmStrip } from "./film-strip.js";
@@ -34,6 +35,8 @@ const SLICE_MS = 20;
 const EXACT_BYTES_PER_PIXEL = 0.25;
 /** Up to this many pixels a picture is always asked for as it is stored. */
 const NATIVE_PIXELS = 1_400_000;
+/** Longer side of pictures that the node enlarges. */
+const LARGEST_PX = 2048;
 
 let lastKey = 0;
 const TAB = Math.random().toString(36).slice(2, 8);
@@ -46,6 +49,8 @@ export class StackReader extends EventTarget {
   /** null: as the file says. @type {Window | null} */
   window = null;
   inverted = false;
+  /** @type {import("../model/look.js").Look} */
+  look = { ...PLAIN };
   /** @type {import("../model/formats.js").Format} */
   format = "auto";
   /** Device pixels along the longer side that the picture fills on the screen. */
@@ -90,12 +95,12 @@ export class StackReader extends EventTarget {
   }
 
   get #kind() {
-    return this.series.color ? "color" : "grey";
+    return this.series.color || this.look.palette || this.look.band ? "color" : "grey";
   }
 
   /** Parameters besides window and inversion that change how frames look. @returns {string[]} */
   get colors() {
-    return [];
+    return lookQuery(this.look, this.series.color);
   }
 
   /** The parameters that say how frames are shown. @returns {string[]} */
@@ -117,12 +122,25 @@ export class StackReader extends EventTarget {
   restPath(index) {
     const { columns, rows } = this.series.frames[index];
     const options = restFormat(this.format, this.#kind);
-    if (columns * rows > NATIVE_PIXELS) {
+    if (needsServer(this.look) && this.needed_px > Math.max(columns, rows)) {
+      const k = Math.min(LARGEST_PX, Math.ceil(this.needed_px / 256) * 256) / Math.max(columns, rows);
+      if (k > 1) options.push(`viewport=${Math.round(columns * k)},${Math.round(rows * k)}`, `interpolation=${this.look.interpolation}`);
+    } else if (columns * rows > NATIVE_PIXELS) {
       const longer = Math.max(columns, rows);
       const wanted = Math.min(longer, Math.max(1024, Math.ceil(this.needed_px / 512) * 512));
       if (wanted < longer) options.push(`viewport=${Math.round((columns * wanted) / longer)},${Math.round((rows * wanted) / longer)}`);
     }
     return this.#path(index, options);
+  }
+
+  /** Every stored pixel, without loss. @param {number} index */
+  exactPath(index) {
+    return this.#path(index, ["accept=image/png"]);
+  }
+
+  /** A part of the frame at hand, without loss. @param {number} x @param {number} y @param {number} width @param {number} height in stored pixels */
+  partPath(x, y, width, height) {
+    return this.#path(this.index, ["accept=image/png", `viewport=${width},${height},${x},${y},${width},${height}`]);
   }
 
   /** A small one while something moves. @param {number} index */
