@@ -213,7 +213,7 @@ export class AnnotationList extends View {
     const found = this.#found(one);
     const points = one.points.map(([x, y]) => ({ x, y }));
     const [first] = found && points.length ? labelLines({ kind: one.kind, points, name: "", text: "" }, spacingAt(found.series, found.index, points)) : [];
-    return [t(`kind.${one.kind}`), one.kind === "probe" ? "" : first].filter(Boolean).join(" ");
+    return [t(`kind.${one.kind}`), one.kind === "probe" ? "" : first].filter(Boolean).join(" · ");
   }
 
   /** @param {Annotation} one */

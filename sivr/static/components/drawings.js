@@ -257,6 +257,8 @@ export class Drawings {
     const target = /** @type {SVGElement} */ (event.target);
     const id = /** @type {SVGElement | null} */ (target.closest("[data-annotation]"))?.dataset.annotation;
     if (!id || event.button > 0 || event.ctrlKey || event.shiftKey || event.metaKey || this.draft) return;
+    // With a drawing tool in the hand only what is chosen is taken hold of: another may begin where one lies.
+    if (this.view.tool in KINDS && id !== this.chosen) return;
     event.stopPropagation();
     event.preventDefault();
     this.view.focus({ preventScroll: true });
