@@ -236,7 +236,7 @@ def test_other_kinds_handles_and_keys(enter: Enter, ruler_patient: str) -> None:
     page.click("dialog button[type=submit]")
     reader.label("arrow", "Mikrokalcifikati")
     page.keyboard.press("k")
-    expect(page.locator(".drawing.whole")).to_contain_text("Key image")
+    expect(page.locator(".corner .key-image")).to_contain_text("Key image")
     reader.saved()
 
     # A handle by the mouse, the whole by the keys, away and back again.

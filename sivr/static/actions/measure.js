@@ -28,7 +28,7 @@ const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 /** @type {import("../components/action-bar.js").Shelf} */
 export const measureShelf = { id: "measure", label: "measure", icon: "length" };
 
-/** Before all others: while something is chosen, arrows and Esc are about it. @type {Action[]} */
+/** Before all others: while something is chosen, arrows, the full stop and Esc are about it. @type {Action[]} */
 export const measureKeys = [
   {
     id: "annotation-move", label: "help.annotation.move", group: "measure", keysShown: "↑ ↓ ← →", when: chosen,
@@ -39,6 +39,7 @@ export const measureKeys = [
       view.drawings?.nudge(dx * far, dy * far);
     },
   },
+  { id: "annotation-handle", label: "help.annotation.handle", group: "measure", keys: ["."], when: chosen, run: ({ view }) => view.drawings?.nextHandle() },
   { id: "annotation-leave", label: "measure.leave", group: "measure", keys: ["Escape"], when: busy, run: ({ view }) => view.drawings?.leave() },
 ];
 
@@ -56,7 +57,6 @@ export const measureActions = [
   { id: "annotation-redo", label: "measure.redo", group: "measure", keys: ["Ctrl+y", "Ctrl+Z"], when: (reading) => allowed(reading) && book(reading).canRedo, run: (reading) => book(reading).redo() },
   { id: "annotation-delete", label: "measure.delete", group: "measure", keys: ["Delete", "Backspace"], when: chosen, run: ({ view }) => view.drawings?.remove() },
   { id: "annotation-next", label: "help.annotation.select", group: "measure", keys: ["m", "Shift+M"], when: allowed, run: ({ view }, key) => view.drawings?.next(key === "m" ? 1 : -1) },
-  { id: "annotation-handle", label: "help.annotation.handle", group: "measure", keys: ["."], when: chosen, run: ({ view }) => view.drawings?.nextHandle() },
   {
     id: "annotation-place", label: "help.annotation.place", group: "measure", keys: ["Enter"], when: (reading) => allowed(reading) && reading.view.tool in KINDS,
     run: ({ view }) => view.drawings?.placeInMiddle(view.tool),

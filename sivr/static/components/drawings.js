@@ -93,7 +93,8 @@ export class Drawings {
     if (!this.view.isConnected || !this.view.reader) return;
     /** @type {SVGElement[]} */
     const made = [];
-    const whole = this.shown.filter((one) => !KINDS[one.kind]?.points);
+    // Key images have their sign in a corner; here stands what is said of them.
+    const whole = this.shown.filter((one) => !KINDS[one.kind]?.points && (one.text || one.name));
     for (const one of this.shown) if (KINDS[one.kind]?.points) made.push(this.#one(one));
     if (this.draft) made.push(this.#shape(this.draft.kind, this.#draftPoints(), COLORS.mine, "drawing draft", this.#label({ kind: this.draft.kind, points: this.#draftPoints(), name: "", text: "" })));
     if (whole.length) made.push(this.#banner(whole));
@@ -190,11 +191,11 @@ export class Drawings {
     return text;
   }
 
-  /** Remarks on the whole frame and the key image's sign. @param {Annotation[]} whole */
+  /** What is said of the whole frame. @param {Annotation[]} whole */
   #banner(whole) {
     const group = svg("g", { class: "drawing whole" });
     whole.slice(0, 6).forEach((one, at) => {
-      const words = one.kind === "key" ? `★ ${one.text || one.name || t("kind.key")}` : `▸ ${one.text}`;
+      const words = one.kind === "key" ? `★ ${one.text || one.name}` : `▸ ${one.text}`;
       const text = svg("text", { x: this.view.width / 2, y: 28 + at * 20, class: one.id === this.chosen ? "label chosen" : "label", "text-anchor": "middle", fill: one.color || (this.book.mine(one) ? COLORS.mine : COLORS.others) });
       text.textContent = words.slice(0, 120);
       text.dataset.annotation = one.id;
