@@ -129,8 +129,9 @@ async function begin() {
     const known = await session.start(config.toplevels);
     fill(document.body, shell);
     if (!known) route();
-    // Once the log in stands there, the line is free while somebody types.
-    setTimeout(prepare, 300);
+    // Whoever types will go on: meanwhile the line is free. The log in itself stays light.
+    addEventListener("input", prepare, { once: true });
+    setTimeout(prepare, 5000);
   } catch (error) {
     fill(document.body, h("main", { class: "page center" }, trouble(asProblem(error).message, () => location.reload())));
   }
