@@ -54,7 +54,7 @@ export const measureActions = [
     pressed: ({ view }) => !!view.drawings?.shown.some((one) => one.kind === "key"), run: ({ view }) => view.drawings?.toggleKey(),
   },
   { id: "annotation-undo", label: "measure.undo", group: "measure", keys: ["Ctrl+z"], when: (reading) => allowed(reading) && book(reading).canUndo, run: (reading) => book(reading).undo() },
-  { id: "annotation-redo", label: "measure.redo", group: "measure", keys: ["Ctrl+y", "Ctrl+Z"], when: (reading) => allowed(reading) && book(reading).canRedo, run: (reading) => book(reading).redo() },
+  { id: "annotation-redo", label: "measure.redo", group: "measure", keys: ["Ctrl+y", "Ctrl+Shift+Z"], when: (reading) => allowed(reading) && book(reading).canRedo, run: (reading) => book(reading).redo() },
   { id: "annotation-delete", label: "measure.delete", group: "measure", keys: ["Delete", "Backspace"], when: chosen, run: ({ view }) => view.drawings?.remove() },
   { id: "annotation-next", label: "help.annotation.select", group: "measure", keys: ["m", "Shift+M"], when: allowed, run: ({ view }, key) => view.drawings?.next(key === "m" ? 1 : -1) },
   {

@@ -276,7 +276,7 @@ const button = (sign, label, work) => h("button", { type: "button", class: "plai
 /** @param {any[]} items @param {Columns} columns */
 function table(items, columns) {
   return h("table", {},
-    h("thead", {}, h("tr", {}, columns.head.map((name) => h("th", { scope: "col" }, name)), h("th", {}))),
+    h("thead", {}, h("tr", {}, columns.head.map((name) => h("th", { scope: "col" }, name)), h("td", {}))),
     h("tbody", {}, items.map((item) => h("tr", {},
       columns.cells(item).map((cell, index) => h("td", { "data-label": columns.head[index] }, cell)),
       h("td", { class: "actions-cell" }, columns.actions(item))))));

@@ -105,8 +105,8 @@ export class PatientsPage extends View {
     }
     fill(this.#found,
       h("p", { class: "hint count" }, t("patients.count", { count: total })),
-      h("div", { class: "rows", role: "list" }, this.#items.map((patient) =>
-        h("a", { class: "row patient-row", role: "listitem", href: routes.patient(patient.id) },
+      h("div", { class: "rows", role: "group", "aria-label": t("nav.patients") }, this.#items.map((patient) =>
+        h("a", { class: "row patient-row", href: routes.patient(patient.id) },
           h("span", { class: "main" }, fullName(patient)),
           h("span", {}, [date(patient.birth_date), age(patient.birth_date)].filter(Boolean).join(" · ")),
           h("span", {}, patient.sex === "U" ? "" : t(`sex.${patient.sex}`)),

@@ -226,7 +226,7 @@ export class ViewerPage extends View {
     fill(this,
       h("header", { class: "viewer-head" }, this.#back(),
         h("button", { type: "button", class: "plain icon-only only-narrow", "aria-label": t("series"), onclick: () => this.classList.toggle("drawer") }, icon("series")),
-        h("div", { class: "viewer-title" }, h("strong", {}, name), h("span", {}, about)),
+        h("div", { class: "viewer-title" }, h("h1", {}, name), h("span", {}, about)),
         this.#tabs, this.#panelButtons,
         h("button", { type: "button", class: "plain icon-only not-narrow", "aria-label": t("keys"), title: `${t("keys")} (?)`, onclick: () => this.help() }, icon("keyboard"))),
       h("div", { class: "viewer-body" },
