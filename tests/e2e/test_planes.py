@@ -111,6 +111,13 @@ def test_planes_turn_thicken_and_lie_beside_the_volume(enter: Enter, read_patien
     page.keyboard.press("i")
     wait_exact(user)
     assert asked(user, "sagittal")["invert"] == "yes"
+    # Colors and highlighted values, as in 2D.
+    page.keyboard.press("g")
+    page.click("[data-menu=look] summary")
+    page.click("[data-menu=look] [data-value=hot-iron]")
+    wait_exact(user)
+    query = asked(user, "axial")
+    assert query["palette"] == "hot-iron" and re.fullmatch(r"-?[\d.]+,-?[\d.]+", query["threshold"])
     # The volume in the fourth field, and one plane alone.
     page.keyboard.press("v")
     page.wait_for_selector("sivr-planes sivr-volume-view[data-painted]", timeout=SLOW_MS)
@@ -185,6 +192,15 @@ def test_a_pet_over_a_ct_and_a_curve(enter: Enter, tmp_path: Path) -> None:
     assert abs(drawn_mm - length_mm) < 0.01 * length_mm, "drawn here as the server walks it"
     label = page.locator("sivr-curved-view .corner.bl")
     expect(label).to_contain_text(re.compile(rf"{length_mm:.1f}|{length_mm + 0.1:.1f}|{length_mm - 0.1:.1f}"))
+    # A click on the curve puts a point between two others.
+    page.evaluate("() => document.querySelector('sivr-planes').addKnot([0, -31, -5], true)")
+    assert page.evaluate("() => document.querySelector('sivr-planes').curve.points")[1] == [0, -31, -5]
+    page.evaluate(
+        "(points) => document.querySelector('sivr-planes').setCurve("
+        "{points, form: 'straightened', turn_deg: 0})",
+        points,
+    )
+    page.wait_for_selector("sivr-curved-view" + EXACT, timeout=SLOW_MS)
     # The wheel turns about the curve; the crosshair follows a click on the curved picture.
     page.locator("sivr-curved-view").hover()
     page.mouse.wheel(0, -240)

@@ -2,7 +2,9 @@
 /** What can be done with planes through a volume. */
 import { h } from "../lib/dom.js";
 import { number, t } from "../model/language.js";
+import { firstBand } from "../model/look.js";
 import { ownWindows } from "../model/windows.js";
+import { lookMenu } from "../components/look-menu.js";
 import { choice, menu } from "../components/toolbar.js";
 import { OVER_PALETTE, SLAB_METHODS, suvOf, suvWindow } from "../components/planes.js";
 import { fittingPresets } from "./volume.js";
@@ -143,6 +145,11 @@ export const planesActions = [
   { id: "over", label: "tool.over", icon: "fusion", group: "hands", keys: ["u"], hand: "over", when: ({ view }) => !!view.over },
   windowAction,
   { id: "invert", label: "tool.invert", icon: "invert", group: "picture", keys: ["i"], pressed: ({ view }) => view.inverted, run: ({ view, page }) => (view.invert(), page.refresh()) },
+  { id: "look", label: "look", group: "picture", draw: ({ view, page }) => lookMenu(view, () => page.refresh()) },
+  {
+    id: "threshold", label: "threshold", group: "picture", keys: ["g"],
+    run: ({ view, page, series }) => (view.setLook({ band: view.look.band ? null : firstBand(series, view.windowNow) }), page.refresh()),
+  },
   { id: "slab", label: "slab", group: "planes", draw: slabMenu },
   { id: "fusion", label: "fusion", group: "planes", when: (reading) => partners(reading).length > 0, draw: fusionMenu },
   { id: "curve-menu", label: "curve", group: "planes", when: ({ view }) => view.curve.points.length > 0, draw: curveMenu },

@@ -7,6 +7,7 @@ import { choice, menu } from "./toolbar.js";
 
 /** @typedef {import("./stack-view.js").StackView} StackView */
 /** @typedef {import("../model/look.js").Band} Band */
+/** @typedef {StackView | import("./planes.js").Planes} LookedAt */
 
 
 /** @param {string} label @param {boolean} on @param {(on: boolean) => void} change @param {string} hint @param {string} id */
@@ -14,7 +15,7 @@ const toggle = (label, on, change, hint, id) =>
   h("label", { class: "look-toggle" }, h("input", { type: "checkbox", checked: on, "data-look": id, onchange: (/** @type {Event} */ event) => change(/** @type {HTMLInputElement} */ (event.target).checked) }),
     h("span", {}, label), h("kbd", {}, hint));
 
-/** Two sliders and two numbers that are one pair of values. @param {StackView} view */
+/** Two sliders and two numbers that are one pair of values. @param {LookedAt} view */
 function bandControls(view) {
   const series = /** @type {import("../model/types.js").SeriesContents} */ (view.series);
   const [low, high] = series.value_range ?? [0, 255];
@@ -45,7 +46,7 @@ function bandControls(view) {
     line(t("threshold.low"), all[0][1], all[1][1]), line(t("threshold.high"), all[2][1], all[3][1]));
 }
 
-/** @param {StackView} view @param {() => void} refresh */
+/** @param {LookedAt} view @param {() => void} refresh */
 export function lookMenu(view, refresh) {
   const { look, series } = view;
   const choose = (/** @type {Partial<import("../model/look.js").Look>} */ change) => {
@@ -53,15 +54,17 @@ export function lookMenu(view, refresh) {
     refresh();
   };
   const grey = !series?.color;
+  // Planes are made between pixels, and have nothing drawn over them by the file.
+  const frames = view.kind === "stack";
   return menu("palette", t("look"), [
     grey && bandControls(view),
-    grey && h("div", { class: "look-group", role: "group", "aria-label": t("palette") }, h("h4", {}, t("palette"), h("kbd", {}, "C")),
+    grey && h("div", { class: "look-group", role: "group", "aria-label": t("palette") }, h("h4", {}, t("palette"), frames && h("kbd", {}, "C")),
       PALETTES.map((name) => h("button", {
         type: "button", class: "plain choice swatch-choice", role: "menuitemradio", "aria-checked": String(look.palette === name), "data-value": name || "grey", onclick: () => choose({ palette: name }),
       }, h("span", {}, t(`palette.${name || "grey"}`)), h("i", { class: `swatch ${name || "grey"}`, "aria-hidden": "true" })))),
-    h("div", { class: "look-group", role: "group", "aria-label": t("interpolation") }, h("h4", {}, t("interpolation"), h("kbd", {}, "Shift+I")),
+    frames && h("div", { class: "look-group", role: "group", "aria-label": t("interpolation") }, h("h4", {}, t("interpolation"), h("kbd", {}, "Shift+I")),
       INTERPOLATIONS.map((name) => choice(t(`interpolation.${name || "automatic"}`), look.interpolation === name, () => choose({ interpolation: name }), "", name || "automatic"))),
-    h("div", { class: "look-group" },
+    frames && h("div", { class: "look-group" },
       toggle(t("look.overlay"), look.overlay, (on) => view.setLook({ overlay: on }), "Shift+O", "overlay"),
       toggle(t("look.shutter"), look.shutter, (on) => view.setLook({ shutter: on }), "Shift+U", "shutter")),
   ].filter((one) => one instanceof Node).map((one) => /** @type {Node} */ (one)), "look");

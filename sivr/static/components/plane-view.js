@@ -22,6 +22,7 @@ const TURN_AT = 0.36;
 const SLAB_AT = 0.2;
 const MARGIN_PX = 20;
 const REACH_PX = 16;
+const ON_CURVE_PX = 7;
 /** Points of a curve farther from the plane are drawn faintly. */
 const NEAR_MM = 3;
 
@@ -181,6 +182,17 @@ export class PlaneView extends FlatPane {
     return { what: "point" };
   }
 
+  /** Whether a place lies on the drawn curve. @param {Point} at */
+  onCurve(at) {
+    const line = (this.planes?.curve.points.length ?? 0) < 2 ? [] : this.planes?.curveLine.map((point) => this.toScreen(point)) ?? [];
+    return line.slice(1).some((b, n) => {
+      const a = line[n];
+      const [dx, dy] = [b.x - a.x, b.y - a.y];
+      const part = clamp(((at.x - a.x) * dx + (at.y - a.y) * dy) / (dx * dx + dy * dy || 1), 0, 1);
+      return Math.hypot(a.x + part * dx - at.x, a.y + part * dy - at.y) < ON_CURVE_PX;
+    });
+  }
+
   /** @override @param {Point} at */
   take(at) {
     this.#held = this.grip(at);
@@ -305,7 +317,7 @@ addHands("planes", {
     end: (/** @type {FlatPane_} */ view) => view.release(),
     hover: (/** @type {FlatPane_} */ view, at) => view.hover(at),
     tap: (/** @type {any} */ view, at) => {
-      if (view instanceof PlaneView && view.grip(at).what === "point") view.planes?.addKnot(view.fromScreen(at));
+      if (view instanceof PlaneView && view.grip(at).what === "point") view.planes?.addKnot(view.fromScreen(at), view.onCurve(at));
     },
     double: () => undefined,
     cursor: "crosshair",

@@ -8,6 +8,7 @@ import { clamp, dot, length, minus } from "../lib/geometry.js";
 import { View } from "../lib/view.js";
 import { CLOSEST_MM, lengthOf, spline } from "../model/curves.js";
 import { number, t } from "../model/language.js";
+import { PLAIN, isColored } from "../model/look.js";
 import "../model/messages/planes.js";
 import { ownWindows } from "../model/windows.js";
 import { handOver } from "../tools/hands.js";
@@ -48,7 +49,8 @@ export class Planes extends View {
   /** @type {Window | null} */
   window = null;
   inverted = false;
-  palette = "";
+  /** Colors and highlighted values; the rest of it is of frames. */
+  look = PLAIN;
   /** @type {Vector} */
   point = [0, 0, 0];
   axes = standardAxes();
@@ -135,7 +137,7 @@ export class Planes extends View {
 
   /** Whether pictures come in color. */
   get colored() {
-    return !!this.palette || !!(this.over && !this.over.hidden);
+    return isColored(this.look) || !!(this.over && !this.over.hidden);
   }
 
   /** What lies over, and how it is windowed; in SUV where that is known. */
@@ -152,7 +154,7 @@ export class Planes extends View {
 
   /** What the toolbar says of them. */
   get offers() {
-    return [this.slab_mm, this.method, this.inverted, this.palette, this.fourth, this.curve.form, this.curve.points.length > 0, this.over?.series.series_uid, this.over?.palette].join();
+    return [this.slab_mm, this.method, this.inverted, this.look.palette, this.fourth, this.curve.form, this.curve.points.length > 0, this.over?.series.series_uid, this.over?.palette].join();
   }
 
   /** Whether a plane is turned away from the body's axes. */
@@ -165,7 +167,8 @@ export class Planes extends View {
     const found = [];
     if (this.window) found.push(windowOption(this.window));
     if (this.inverted) found.push("invert=yes");
-    if (this.palette) found.push(`palette=${this.palette}`);
+    if (this.look.palette) found.push(`palette=${this.look.palette}`);
+    if (this.look.band) found.push(`threshold=${this.look.band.low},${this.look.band.high}`);
     if (this.slab_mm) found.push(`mprslab=${text(this.slab_mm)}`, `renderingmethod=${this.method}`);
     const { over } = this;
     if (over && !over.hidden) {
@@ -243,9 +246,9 @@ export class Planes extends View {
     this.#all();
   }
 
-  /** @param {string} palette */
-  setPalette(palette) {
-    this.palette = palette;
+  /** @param {Partial<import("../model/look.js").Look>} change */
+  setLook(change) {
+    this.look = { ...this.look, ...change };
     this.#all();
   }
 
@@ -262,11 +265,15 @@ export class Planes extends View {
     return lengthOf(this.curveLine);
   }
 
-  /** @param {Vector} point LPS mm, behind the last one */
-  addKnot(point) {
+  /** @param {Vector} point LPS mm, behind the last one @param {boolean} [between] on the curve: between the two it lies between */
+  addKnot(point, between = false) {
     const { points } = this.curve;
-    if (points.length && length(minus(points[points.length - 1], point)) < CLOSEST_MM) return;
-    this.setCurve({ ...this.curve, points: [...points, point] });
+    const detour = (/** @type {number} */ n) => length(minus(points[n], point)) + length(minus(points[n + 1], point)) - length(minus(points[n + 1], points[n]));
+    let at = points.length;
+    if (between) for (let n = 0; n + 1 < points.length; n += 1) if (at === points.length || detour(n) < detour(at - 1)) at = n + 1;
+    const near = (/** @type {Vector | undefined} */ other) => !!other && length(minus(other, point)) < CLOSEST_MM;
+    if (near(points[at - 1]) || near(points[at])) return;
+    this.setCurve({ ...this.curve, points: [...points.slice(0, at), point, ...points.slice(at)] });
   }
 
   /** @param {number} index @param {Vector} point */
@@ -380,6 +387,7 @@ export class Planes extends View {
     }
     this.point = [...(this.series?.volume?.center ?? this.point)];
     this.inverted = false;
+    this.look = PLAIN;
     this.slab_mm = 0;
     this.setWindow(null);
     this.#askValues();

@@ -7,7 +7,7 @@ say({
   "curve.clear": { en: "Remove the curve", hr: "Ukloni krivulju" },
   "curve.form.straightened": { en: "Straightened", hr: "Izravnano" },
   "curve.form.stretched": { en: "Stretched", hr: "Rastegnuto" },
-  "curve.hint": { en: "Click along a vessel or a jaw on any plane; drag points to move them.", hr: "Kliknite uzduž žile ili čeljusti na bilo kojoj ravnini; točke se mogu povući." },
+  "curve.hint": { en: "Click along a vessel or a jaw on any plane; drag points to move them, click on the curve for one more between.", hr: "Kliknite uzduž žile ili čeljusti na bilo kojoj ravnini; točke se mogu povući, klik na krivulju dodaje točku između." },
   "curve.length": { en: "Along the curve {mm} mm", hr: "Uzduž krivulje {mm} mm" },
   "curve.point": { en: "Add the crosshair's point to the curve", hr: "Dodaj točku križića u krivulju" },
   "curve.take": { en: "Take the last point back", hr: "Ukloni posljednju točku" },
