@@ -2,9 +2,9 @@
 
     python benchmarks/first_load.py [--lines none,2G,4G] [--json FILE]
 
-A browser that has never seen the page opens a study's address on a node of four processes, over Chromium's own
-emulation of the line (which slows requests, not handshakes). The form is usable when its button can be pressed.
-The reader types for three seconds; meanwhile the page may fetch what it likes.
+A browser that has never seen the page opens a study's address on a node of four processes, over Chromium's
+own emulation of the line (which slows requests, not handshakes). The form is usable when its button can be
+pressed. The reader types for three seconds; meanwhile the page may fetch what it likes.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def rows_of(one: Loaded) -> list[Row]:
             f"at most {MOST_BYTES / 1000:.0f} kB", MOST_BYTES / one.usable_bytes, 1.0),
         Row(f"time until the log in is usable: {one.line}", f"{one.usable_ms:.0f} ms",
             f"at most {MOST_MS:.0f} ms", MOST_MS / one.usable_ms, slow),
-        Row(f"log in to first slice: {one.line}", f"{one.slice_ms:.0f} ms", f"at most {FIRST_SLICE_MS:.0f} ms",
-            FIRST_SLICE_MS / one.slice_ms, slow,
+        Row(f"log in to first slice: {one.line}", f"{one.slice_ms:.0f} ms",
+            f"at most {FIRST_SLICE_MS:.0f} ms", FIRST_SLICE_MS / one.slice_ms, slow,
             f"{one.slice_bytes / 1000:.0f} kB; the lossless picture after {one.exact_ms:.0f} ms"),
     ]  # fmt: skip
 
