@@ -39,7 +39,6 @@ _CONTROL = (
     happened.PriorityUpdated,
     happened.UnknownFrameReceived,
     happened.WindowUpdated,
-    happened.StreamReset,
 )
 _UPDATES_PER_FRAME = 4.0
 
@@ -68,7 +67,7 @@ class Http2Connection(asyncio.Protocol):
         """Streams that were answered before the request was whole, and until when that is let pass."""
         self._flushing: asyncio.Handle | None = None
         self._paused = False
-        self._leaving = False
+        self._leaving = self._ended = False
         self._last_stream_id = 0
         self._used_at = self._sent_at = now
         per_s = site.limits.resets_per_s
@@ -101,7 +100,6 @@ class Http2Connection(asyncio.Protocol):
             client=False,
             initial_values={
                 SettingCodes.ENABLE_PUSH: 0,
-                SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams,
                 SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
                 SettingCodes.MAX_HEADER_LIST_SIZE: limits.header_bytes,
                 # Unknown to h2, which sends it all the same.
@@ -111,6 +109,9 @@ class Http2Connection(asyncio.Protocol):
         # In force at once, whether or not the client has said that it knows.
         self._h2.decoder.max_header_list_size = limits.header_bytes
         self._h2.initiate_connection()
+        # Apart from the others, which h2 takes to be in force: until it knows the limit, a client that opens
+        # more is refused these streams and nothing worse.
+        self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams})
         self._h2.increment_flow_control_window(CONNECTION_WINDOW_BYTES - 65_535)
         self._write()
         if self._site.leaving:
@@ -118,14 +119,17 @@ class Http2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """As of protocols."""
+        if self._ended:
+            return
         try:
-            events = self._h2.receive_data(data)
-            for event in events:
+            for event in self._h2.receive_data(data):
                 if isinstance(event, _CONTROL) and not self._control.take(self._loop.time()):
                     self._calm("control frames")
                     return
                 if handle := self._handlers.get(type(event)):
                     handle(event)
+                if self._ended:
+                    return
         except DenialOfServiceError:
             self._site.ended("headers", self._peer)
             self._end()
@@ -133,6 +137,8 @@ class Http2Connection(asyncio.Protocol):
             # h2 has written why into the GOAWAY that goes out now. The last two: frames that its parser
             # trips over.
             self._site.traffic.ended["protocol"] += 1
+            with suppress(ProtocolError):
+                self._h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
             self._end()
         else:
             # Acknowledgements, and what the application has answered meanwhile.
@@ -148,7 +154,7 @@ class Http2Connection(asyncio.Protocol):
         if self._flushing is not None:
             self._flushing.cancel()
         self._site.left(self, VERSION)
-        for exchange in list(self._live.values()):
+        for exchange in list((self._live | self._sending).values()):
             if not exchange.answered:
                 self._site.traffic.canceled[VERSION] += 1
             exchange.lose("The connection was lost.")
@@ -278,7 +284,7 @@ class Http2Connection(asyncio.Protocol):
             exchange.receive_end()
 
     def _on_reset(self, event: happened.StreamReset) -> None:
-        exchange = self._live.get(event.stream_id or 0)
+        exchange = self._find(event.stream_id or 0)
         self._sending.pop(event.stream_id or 0, None)
         self._lingering.pop(event.stream_id or 0, None)
         if exchange is not None and not exchange.answered:
@@ -303,9 +309,13 @@ class Http2Connection(asyncio.Protocol):
         frame = cast(Any, event.frame)
         if frame.type == _PRIORITY_UPDATE and frame.stream_id == 0 and len(frame.body) >= 4:
             # RFC 9218 section 7.1
-            exchange = self._live.get(int.from_bytes(frame.body[:4], "big") & 0x7FFFFFFF)
+            exchange = self._find(int.from_bytes(frame.body[:4], "big") & 0x7FFFFFFF)
             if exchange is not None:
                 exchange.priority = parse_priority(frame.body[4:])
+
+    def _find(self, stream_id: int) -> Exchange | None:
+        """The exchange of a stream; the application may be done with it while its answer is being sent."""
+        return self._live.get(stream_id) or self._sending.get(stream_id)
 
     # Ending things early.
 
@@ -339,7 +349,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Send what h2 has to say, and close."""
-        if self._transport is not None:
+        if self._transport is not None and not self._ended:
+            self._ended = True
             self._write()
             self._transport.close()
 

@@ -114,7 +114,7 @@ class Http3Connection(QuicConnectionProtocol):
     def _lost(self) -> None:
         self._gone = True
         self._site.left(self, VERSION)
-        for exchange in list(self._live.values()):
+        for exchange in list((self._live | self._sending).values()):
             if not exchange.answered:
                 self._site.traffic.canceled[VERSION] += 1
             exchange.lose("The connection was lost.")
@@ -235,8 +235,9 @@ class Http3Connection(QuicConnectionProtocol):
         exchange.start()
 
     def _on_reset(self, event: StreamReset | StopSendingReceived) -> None:
+        # The application may be done with it while its answer is being sent.
+        exchange = self._live.get(event.stream_id) or self._sending.get(event.stream_id)
         self._sending.pop(event.stream_id, None)
-        exchange = self._live.get(event.stream_id)
         if exchange is None or exchange.answered:
             return
         exchange.answered = True
