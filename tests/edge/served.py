@@ -161,11 +161,17 @@ async def _nobody(request: web.Request) -> Actor:
     raise Unauthenticated("Please log in.")
 
 
+def application(served: Served) -> web.Application:
+    """The application, as roles build theirs."""
+    return build_app("test", served.routes(), _nobody, web_origins=("https://page.example.org",))
+
+
 @asynccontextmanager
 async def serving(tls: Path, edge: Edge | None = None) -> AsyncIterator[Served]:
     """Serve the application with the certificate of a folder."""
     served = Served()
-    app = build_app("test", served.routes(), _nobody, web_origins=("https://page.example.org",))
     certificate = ServerCertificate(tls / "server.pem", tls / "server.key")
-    async with listen_https(app, HOST, served.port, certificate, edge or Edge(), served.traffic):
+    async with listen_https(
+        application(served), HOST, served.port, certificate, edge or Edge(), served.traffic
+    ):
         yield served
