@@ -15,8 +15,7 @@ _LEAST_BYTES = 1024
 
 
 def check_way(request: web.Request) -> None:
-    """Raises WrongWay where the connection carries no body of this size; browsers then take another by
-    themselves (421, RFC 9110 section 15.5.20)."""
+    """Raises WrongWay where the connection may not carry the whole body (421, RFC 9110 section 15.5.20)."""
     limit: int | None = request.get_extra_info("body_limit_bytes") if request.body_exists else None
     if limit is not None and (request.content_length is None or request.content_length > limit):
         raise WrongWay(f"Over HTTP/3 a body has at most {limit} bytes; please send this one over TCP.")

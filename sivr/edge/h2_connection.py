@@ -119,10 +119,8 @@ class Http2Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """As of protocols."""
-        if self._ended:
-            return
         try:
-            for event in self._h2.receive_data(data):
+            for event in self._h2.receive_data(data) if not self._ended else ():
                 if isinstance(event, _CONTROL) and not self._control.take(self._loop.time()):
                     self._calm("control frames")
                     return

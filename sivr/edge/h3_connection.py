@@ -60,6 +60,8 @@ class Http3Connection(QuicConnectionProtocol):
         """Whose answer waits to be sent, wholly or in part."""
         self._fed: set[int] = set()
         """Streams of which QUIC may hold bytes that were never sent."""
+        self._lingering: dict[int, int] = {}
+        """Streams that were answered before the request was whole, and how much of it may still come."""
         self._unread_bytes = 0
         self._leaving = self._gone = False
         now = self._loop.time()
@@ -193,7 +195,8 @@ class Http3Connection(QuicConnectionProtocol):
                 self._on_request(event)
         elif isinstance(event, DataReceived):
             exchange = self._live.get(event.stream_id)
-            if exchange is None:
+            if exchange is None or exchange.answered:
+                self._discard(event)
                 return
             limit = self._site.limits.h3_body_bytes
             self._unread_bytes += len(event.data)
@@ -203,10 +206,24 @@ class Http3Connection(QuicConnectionProtocol):
                 exchange.receive_end()
             if self._unread_bytes > UNREAD_BYTES:
                 self._calm("bodies")
-            elif exchange.received_bytes > limit and not exchange.answered:
+            elif exchange.received_bytes > limit:
                 # The application was told the limit; this one did not say how much it would send.
                 self._site.ended("body", self._peer)
                 self._reset(exchange, ErrorCode.H3_REQUEST_REJECTED)
+
+    def _discard(self, event: DataReceived) -> None:
+        """The rest of a request that is answered is thrown away, as far as a body may go.
+
+        Chromium takes no answer before it has sent all, and waits for ever when it is told to stop.
+        """
+        if event.stream_id not in self._lingering:
+            return
+        self._lingering[event.stream_id] -= len(event.data)
+        if event.stream_ended:
+            del self._lingering[event.stream_id]
+        elif self._lingering[event.stream_id] < 0:
+            del self._lingering[event.stream_id]
+            self._stop(event.stream_id, ErrorCode.H3_NO_ERROR)
 
     def _on_request(self, event: HeadersReceived) -> None:
         stream_id = event.stream_id
@@ -227,6 +244,11 @@ class Http3Connection(QuicConnectionProtocol):
             self._refuse(stream_id, ErrorCode.H3_MESSAGE_ERROR)
             self._count_reset()
             return
+        if head.length is not None and head.length > self._site.limits.h3_body_bytes:
+            # Browsers send it again by TCP, at once; an answer they would take only after the whole body.
+            self._site.ended("body", self._peer)
+            self._refuse(stream_id, ErrorCode.H3_VERSION_FALLBACK)
+            return
         now = self._loop.time()
         exchange = Exchange(self, stream_id, head, self._site.stream_handler(), self._extra, now)
         exchange.request_ended = event.stream_ended
@@ -238,6 +260,7 @@ class Http3Connection(QuicConnectionProtocol):
         # The application may be done with it while its answer is being sent.
         exchange = self._live.get(event.stream_id) or self._sending.get(event.stream_id)
         self._sending.pop(event.stream_id, None)
+        self._lingering.pop(event.stream_id, None)
         if exchange is None or exchange.answered:
             return
         exchange.answered = True
@@ -344,5 +367,5 @@ class Http3Connection(QuicConnectionProtocol):
         exchange.answered = True
         self._sending.pop(exchange.stream_id, None)
         if not exchange.request_ended:
-            # The rest of the request is of no use to anybody (RFC 9114 section 4.1).
-            self._stop(exchange.stream_id, ErrorCode.H3_NO_ERROR)
+            left = self._site.limits.h3_body_bytes - exchange.received_bytes
+            self._lingering[exchange.stream_id] = left

@@ -74,7 +74,9 @@ def request_head(fields: Iterable[tuple[bytes, bytes]], *, has_body: bool) -> Re
         lines.append(name + b": " + value)
     method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
     authority = pseudo.get(b":authority") or host or b""
-    if pseudo.get(b":scheme") not in (b"https", b"http") or not _METHOD.fullmatch(method) or method == b"CONNECT":
+    if pseudo.get(b":scheme") not in (b"https", b"http"):
+        raise Malformed("scheme")
+    if not _METHOD.fullmatch(method) or method == b"CONNECT":
         raise Malformed("method")
     if not _TARGET.fullmatch(target) or not _AUTHORITY.fullmatch(authority):
         raise Malformed("target")

@@ -87,14 +87,18 @@ async def test_http2_by_itself(served: Served, tls_folder: Path) -> None:
         found = await ask(page, "/upload", method="PUT", bytes=size)
         assert (found["status"], found["protocol"]) == (200, "h2")
         assert f'"size": {size}' in found["text"]
+        # Refused before it was read: the page sees why.
+        found = await ask(page, "/refuse", method="PUT", bytes=size)
+        assert (found["status"], found["protocol"]) == (409, "h2")
     assert served.traffic.connections["2"] == 1
 
 
 async def test_http3_by_force(served: Served, tls_folder: Path) -> None:
     async with chromium(served, tls_folder, f"--origin-to-force-quic-on={HOST}:{served.port}") as page:
         await looks_right(page, served, "h3")
-        found = await ask(page, "/upload", method="PUT", bytes=500_000)
-        assert (found["status"], found["protocol"]) == (200, "h3")
+        for path, status in (("/upload", 200), ("/refuse", 409)):
+            found = await ask(page, path, method="PUT", bytes=500_000)
+            assert (found["status"], found["protocol"]) == (status, "h3")
 
 
 async def test_http3_when_told_of_it_and_large_bodies_back_to_tcp(served: Served, tls_folder: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from aioquic.h3.connection import ErrorCode
 
 from tests.edge.asking import HTTP, Answer, ask
+from tests.edge.quic import quic
 from tests.edge.served import ETAG, HOST, PICTURE, Served
 
 # What is different in every answer, or belongs to one protocol.
@@ -118,17 +123,19 @@ async def test_large_uploads(http: str, served: Served, tls_folder: Path, tmp_pa
         assert json.loads(answer.body) == {"size": 24 << 20, "sha256": hashlib.sha256(content).hexdigest()}
 
 
-async def test_large_bodies_are_sent_to_tcp(served: Served, tls_folder: Path, tmp_path: Path) -> None:
-    file = tmp_path / "body"
-    file.write_bytes(bytes((1 << 20) + 1))
-    headers = ("Origin: https://page.example.org",)
-    answer = await ask("3", f"{served.url}/upload", tls_folder, method="PUT", body=file, headers=headers)
-    assert answer.status == 421
-    assert json.loads(answer.body)["detail"] == (
-        "Over HTTP/3 a body has at most 1048576 bytes; please send this one over TCP."
-    )
-    # A page of another origin may read it, where its browser does not do so by itself.
-    assert answer.header("access-control-allow-origin") == "https://page.example.org"
+async def test_large_bodies_are_sent_to_tcp(served: Served, tls_folder: Path) -> None:
+    async with quic(served.port, tls_folder) as client:
+        length = ("content-length", str((1 << 20) + 1))
+        stream_id = client.ask("/upload", length, method="PUT", body=[bytes(1000)], end=False)
+        await client.until(lambda: stream_id in client.resets)
+        assert client.resets[stream_id] == ErrorCode.H3_VERSION_FALLBACK
+        # Who does not say how much will come is told in words, and a page of another origin may read them.
+        origin = ("origin", "https://page.example.org")
+        stream_id = client.ask("/upload", origin, method="PUT", body=[bytes(1000)], end=False)
+        told = json.loads(await client.answer(stream_id))
+    assert told["status"] == 421
+    assert told["detail"] == "Over HTTP/3 a body has at most 1048576 bytes; please send this one over TCP."
+    assert client.heads[stream_id]["access-control-allow-origin"] == "https://page.example.org"
 
 
 @pytest.mark.parametrize("http", HTTP)
@@ -143,3 +150,17 @@ async def test_http3_is_told_to_those_who_came_by_tcp(http: str, served: Served,
     for path in ("/picture", "/parts", "/problem"):
         answer = await ask(http, served.url + path, tls_folder)
         assert answer.header("alt-svc") == ("" if http == "3" else f'h3=":{served.port}"; ma=3600')
+
+
+@pytest.mark.parametrize("more", [["--h1"], []], ids=["1.1", "2"])
+async def test_many_at_once(more: list[str], served: Served) -> None:
+    """h2load, from several connections with several requests each."""
+    if shutil.which("h2load") is None:
+        pytest.skip("needs h2load (nghttp2-client)")
+    process = await asyncio.create_subprocess_exec(
+        "h2load", *more, "-n", "400", "-c", "4", "-m", "8", f"{served.url}/picture", stdout=subprocess.PIPE
+    )
+    told = (await process.communicate())[0].decode()
+    assert "400 succeeded, 0 failed, 0 errored" in told
+    assert "status codes: 400 2xx" in told
+    assert f"({400 * len(PICTURE)}) data" in told
