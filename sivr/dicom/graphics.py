@@ -34,8 +34,8 @@ _TAGS = [
     *(group << 16 | element for group in OVERLAY_GROUPS for element in (0x10, 0x11, 0x15, 0x50, 0x51)),
     *(group << 16 | element for group in OVERLAY_GROUPS for element in (0x100, 0x102, 0x3000)),
     *range(SHUTTER_SHAPE, 0x00181626),
-    0x00089205, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280103, *_PALETTE, 0x52009229,
-    0x52009230,
+    0x00089205, 0x00280004, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102, 0x00280103,
+    *_PALETTE, 0x52009229, 0x52009230,
 ]  # fmt: skip
 
 
@@ -76,12 +76,7 @@ def _overlay(data: Dataset, group: int, little_endian: bool) -> OverlayPlane | N
             return None
     else:
         position = elements.integer(data, base | 0x102)
-        allocated = elements.integer(data, 0x00280100) or 0
-        if (
-            (elements.integer(data, base | 0x100) or 0) < 8
-            or position is None
-            or not 0 <= position < allocated
-        ):
+        if (elements.integer(data, base | 0x100) or 0) < 8 or not _is_unused(data, position):
             return None
     return OverlayPlane(
         group,
@@ -94,6 +89,14 @@ def _overlay(data: Dataset, group: int, little_endian: bool) -> OverlayPlane | N
         bits=bits,
         bit_position=position,
     )
+
+
+def _is_unused(data: Dataset, position: int | None) -> bool:
+    """Whether a bit of the stored pixels is none of the picture's: else its noise would be drawn over it."""
+    allocated, stored = (elements.integer(data, tag) or 0 for tag in (0x00280100, 0x00280101))
+    high = elements.integer(data, 0x00280102)
+    top = stored - 1 if high is None else high
+    return position is not None and 0 <= position < allocated and not top - stored < position <= top
 
 
 def _shutter(data: Dataset) -> Shutter | None:

@@ -115,6 +115,15 @@ def test_an_overlay_in_the_unused_bits_of_the_pixels(tmp_path: Path) -> None:
     assert np.array_equal(decode_frame(header, 0, encoded), values & 0x0FFF), "and not in the picture itself"
 
 
+@pytest.mark.parametrize("position", [0, 11, 16])
+def test_bits_of_the_picture_itself_are_no_overlay(tmp_path: Path, position: int) -> None:
+    data = slice_of_ct(tmp_path)
+    data.BitsStored, data.HighBit = 12, 11
+    for element, value in ((0x10, ROWS), (0x11, COLUMNS), (0x100, 16), (0x102, position)):
+        data.add_new(0x60000000 | element, "US", value)
+    assert read_graphics(written(data)).overlays == ()
+
+
 def test_an_object_without_any_has_none(tmp_path: Path) -> None:
     body = written(slice_of_ct(tmp_path))
     assert read_header(body).graphics is False
