@@ -56,12 +56,14 @@ async def test_kill_at_random_moments(tmp_path: Path) -> None:
                 for part in range(1, CUTS + 1):
                     wanted = FILES * part // (CUTS + 1)
                     while len(acknowledged) < wanted:
+                        assert system.is_running("render"), system.log("render")
                         await asyncio.sleep(0.005)
                     await asyncio.sleep(chance.uniform(0, 0.05))
                     system.stop("render", kill=True)
                     cuts += 1
+                    # The next cut waits for files, not for the drawing code to be ready.
                     system.start("render")
-                    await asyncio.to_thread(system.wait_ready, "render")
+                await asyncio.to_thread(system.wait_ready, "render")
 
             await asyncio.gather(cut(), *(send() for _ in range(AT_ONCE)))
             assert cuts == CUTS
