@@ -172,7 +172,13 @@ def test_a_pet_over_a_ct_and_a_curve(enter: Enter, tmp_path: Path) -> None:
     assert asked(user, "axial")["overlay_opacity"] == "0.3"
     # A curve through three of the balls, across slices: their centers are clicked where they are seen.
     page.keyboard.press("k")
-    page.wait_for_selector("sivr-curved-view .pane-message:visible")
+    hint = page.locator("sivr-curved-view .pane-message:visible")
+    expect(hint).to_contain_text("Click along")
+    page.keyboard.press("i")
+    wait_exact(user)
+    page.keyboard.press("i")
+    wait_exact(user)
+    expect(hint).to_contain_text("Click along")
     centers = [(-30.0, -30.0, 0.0), (30.0, -30.0, -10.0), (30.0, 30.0, 20.0)]
     for center in centers:
         page.evaluate("(point) => document.querySelector('sivr-planes').setPoint(point)", list(center))

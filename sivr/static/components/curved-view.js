@@ -20,6 +20,15 @@ export class CurvedView extends FlatPane {
   course = null;
   #asked = "";
 
+  constructor() {
+    super();
+    const { move } = this;
+    // Windows and slabs change before there is a curve, too.
+    this.move = () => {
+      if (this.#drawn) move();
+    };
+  }
+
   start() {
     super.start();
     this.classList.add("curved");
