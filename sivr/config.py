@@ -236,7 +236,7 @@ class EdgeSettings(Settings, frozen=True, kw_only=True):
     """Connections without a request are closed after so long."""
     stall_s: Seconds = 60.0
     """So long an answer waits for a client that takes nothing of it."""
-    h3_connections: Positive = 256
+    h3_connections: Positive = 32
     h3_body_kb: Positive = 1024
     """Larger bodies are sent to TCP."""
 

@@ -20,7 +20,7 @@ class EdgeLimits(msgspec.Struct, frozen=True):
     """A connection without a request is closed after so long."""
     stall_s: float = 60.0
     """So long an answer may wait for a client that reads nothing of it."""
-    h3_connections: int = 256
+    h3_connections: int = 32
     """HTTP/3 connections at once; further ones are refused, and browsers stay with TCP."""
     h3_body_bytes: int = 1 << 20
     """Largest body of a request over HTTP/3; larger ones are sent to TCP (421)."""

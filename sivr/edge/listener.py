@@ -89,9 +89,10 @@ async def listen_https(
 
     Raises Unavailable and Invalid as ``sockets.bind``.
     """
+    traffic = traffic or Traffic()
     with_h3 = "h3" in edge.protocols
     if with_h3 and edge.advertise_h3:
-        app.on_response_prepare.append(_alt_svc(edge.public_port or port))
+        app.on_response_prepare.append(_alt_svc(edge.public_port or port, traffic, edge.limits))
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -107,7 +108,7 @@ async def listen_https(
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         assert runner.server is not None
-        site = Site(runner.server, edge.limits, traffic or Traffic(), certificate.context)
+        site = Site(runner.server, edge.limits, traffic, certificate.context)
         tcp, udp = bind(host, port, udp=with_h3)
         if udp:
             await _listen_quic(site, udp, certificate, stack)
@@ -172,11 +173,12 @@ async def _leave(site: Site, servers: Sequence[asyncio.Server], runner: web.AppR
     await asyncio.sleep(0)
 
 
-def _alt_svc(port: int) -> Any:
+def _alt_svc(port: int, traffic: Traffic, limits: EdgeLimits) -> Any:
     value = f'h3=":{port}"; ma={ALT_SVC_S}'
 
     async def tell(request: web.Request, response: web.StreamResponse) -> None:
-        if request.get_extra_info("http") != "3":
+        # A picture by HTTP/3 costs the event loop six times one by HTTP/2: not more of them than allowed.
+        if request.get_extra_info("http") != "3" and traffic.open["3"] < limits.h3_connections:
             response.headers["Alt-Svc"] = value
 
     return tell

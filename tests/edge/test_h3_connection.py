@@ -14,6 +14,7 @@ from aioquic.h3.connection import ErrorCode
 from sivr.edge import h3_connection
 from sivr.edge.limits import EdgeLimits
 from sivr.edge.listener import Edge
+from tests.edge.asking import ask
 from tests.edge.quic import quic
 from tests.edge.served import HOST, PICTURE, Served, serving
 
@@ -115,6 +116,8 @@ async def test_too_many_connections(tls_folder: Path) -> None:
     ):
         for client in (first, second):
             assert await client.answer(client.ask("/picture")) == PICTURE
+        # Nobody else is told of HTTP/3 now.
+        assert not (await ask("2", f"{served.url}/picture", tls_folder)).header("alt-svc")
         # The second came with a token.
         assert not first._quic._retry_count and second._quic._retry_count == 1
         async with quic(served.port, tls_folder) as third:
