@@ -173,7 +173,9 @@ export class AnnotationList extends View {
   /** Whose are shown: a box for each author, when there are several. @param {Annotation[]} all */
   #drawAuthors(all) {
     const authors = new Map(all.map((one) => [one.author.id, one.author.name]));
-    fill(this.#whose, authors.size > 1 && h("fieldset", { class: "annotations-whose", "aria-label": t("annotations.whose") },
+    // What makes measurements doubtful (uneven slices, tilt) stands above them.
+    const doubts = /** @type {string[]} */ (this.workspace?.active.study === this.study ? this.workspace?.active.series?.warnings ?? [] : []);
+    fill(this.#whose, doubts.slice(0, 3).map((sentence) => h("p", { class: "annotations-doubt" }, icon("warning"), sentence)), authors.size > 1 && h("fieldset", { class: "annotations-whose", "aria-label": t("annotations.whose") },
       [...authors].map(([id, name]) => h("label", {}, h("input", { type: "checkbox", checked: !this.book.hiddenAuthors.has(id), onchange: () => this.book.toggleIn(this.book.hiddenAuthors, id) }), name))));
   }
 
