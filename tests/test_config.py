@@ -91,6 +91,9 @@ def test_example_shows_every_key() -> None:
          "roles.toplevel.signing_key: there is no file"),
         ("gl_device: all", "gl_device: first", "roles.render.gl_device: must be all, the number"),
         ("texture_budget_mb: auto", "texture_budget_mb: 0", "roles.render.texture_budget_mb: expected"),
+        ("[http/1.1, h2, h3]", "[h2, h3]", "edge.protocols: http/1.1 cannot be left out"),
+        ("[http/1.1, h2, h3]", "[http/1.1, h4]", "edge.protocols[1]: invalid enum value 'h4'."),
+        ("header_kb: 64", "header_kb: 1", "edge.header_kb: expected `int` >= 16."),
         ("roles:\n", "roles: [\n", "This is not YAML (line"),
     ],
 )  # fmt: skip
