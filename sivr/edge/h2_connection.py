@@ -19,7 +19,7 @@ from sivr.edge.exchange import Exchange
 from sivr.edge.heads import Malformed, request_head
 from sivr.edge.limits import Bucket
 from sivr.edge.priorities import parse_priority
-from sivr.edge.site import Site
+from sivr.edge.site import Site, log
 
 VERSION = "2"
 STREAM_WINDOW_BYTES = 1 << 20
@@ -373,8 +373,18 @@ class Http2Connection(asyncio.Protocol):
     def _flush(self) -> None:
         """Send heads, then bodies, the most important first, as far as windows and the line allow."""
         self._flushing = None
-        if self._transport is None:
+        if self._transport is None or self._ended:
             return
+        try:
+            self._send_all()
+        except H2Error:
+            # h2 and we differ about a stream: better no connection than answers in doubt.
+            log.exception("HTTP/2", extra={"peer": self._peer})
+            self.abort()
+            return
+        self._close_if_done()
+
+    def _send_all(self) -> None:
         for exchange in list(self._sending.values()):
             if exchange.heads:
                 self._send_heads(exchange)
@@ -385,7 +395,6 @@ class Http2Connection(asyncio.Protocol):
                 self._write()
                 batch = 0
         self._write()
-        self._close_if_done()
 
     def _next(self) -> Exchange | None:
         able = [
