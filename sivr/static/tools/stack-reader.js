@@ -240,12 +240,12 @@ export class StackReader extends EventTarget {
 
   /** The same slice looks otherwise: what is on the screen is adjusted there, and the server follows as the line can. */
   #look() {
+    // As many as travel at once, or the line would lie idle between two pictures.
+    this.#channel.width = abreast(SLICE_MS);
     if (this.#quick(this.index)) return this.#fetch(this.restPath(this.index));
     this.strip.hold();
     // The exact picture in the former look would keep the line from the drafts in this one.
     this.#channel.leave("rest");
-    // As many as travel at once, or the line would lie idle between two drafts.
-    this.#channel.width = abreast(SLICE_MS);
     this.#draft();
     this.#restTimer = window.setTimeout(() => this.#rest(), this.held ? HELD_MS : REST_MS);
     return undefined;
