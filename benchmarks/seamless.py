@@ -398,9 +398,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--records", default="head,C", help="of head, A, B, C, D")
     parser.add_argument("--lines", default="none,2G,4G", help="of none, 2G, 4G")
-    parser.add_argument(
-        "--rounds", type=int, default=1, help="taken for the suite's sake; one visit is enough"
-    )
+    parser.add_argument("--rounds", type=int, help="1: the head over 2G only")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if shutil.which("chromium") is None:
