@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from sivr.api.routing import Routes
+from sivr.model.pixels import Window
 from sivr.model.presets import DEFAULT_OF_MODALITY, PRESETS
 from sivr.model.rendering import Method
 
@@ -26,6 +27,8 @@ class PresetItem(msgspec.Struct, frozen=True):
     """What is shown where the request names no method."""
     light: tuple[float, float, float]
     """Ambient, diffuse, specular."""
+    window: Window | None
+    """Of a projection; None is the series' own, or what is typical of the volume."""
     surface: float | None
     """The value that is shown as a surface, in the scale of the points."""
 
@@ -47,6 +50,7 @@ _LIST = PresetList(
             points=preset.function.points,
             renderingmethod=preset.method,
             light=(preset.function.ambient, preset.function.diffuse, preset.function.specular),
+            window=preset.window,
             surface=preset.surface,
         )
         for preset in PRESETS.values()

@@ -1,5 +1,6 @@
 """Named ways to show a volume: transfer functions (how modality values become color and opacity), projections
-with a window, surfaces. Each was looked at on real series; ``docs/pictures/presets.jpg`` shows them all."""
+with a window, surfaces. Each was looked at on real series; ``docs/pictures/presets.jpg`` shows those of CT
+and PET."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ import "../components/annotation-list.js";
 import "../components/findings.js";
 import "../components/network-panel.js";
 import "../model/messages/measure.js";
+import "../components/volume-panel.js";
 
 /**
  * @typedef {object} Panel
@@ -14,6 +15,10 @@ import "../model/messages/measure.js";
 
 /** By id; a button each at the top. @type {Record<string, Panel>} */
 export const PANELS = {
+  volume: {
+    label: "volume.panel", icon: "settings",
+    draw: (page) => Object.assign(document.createElement("sivr-volume-panel"), { page }),
+  },
   findings: {
     label: "findings", icon: "edit",
     draw: (page) => {

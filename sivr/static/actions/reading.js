@@ -17,7 +17,7 @@ function setWindow({ view, page }, window) {
 }
 
 /** Windows mean nothing to colors, and to rays they are the transfer function's. @param {Reading} reading */
-export const windowed = ({ view, series }) => !series.color && !(view.kind === "volume" && view.method === "volume_rendered");
+export const windowed = ({ view, series }) => !series.color && !(view.kind === "volume" && ["volume_rendered", "surface"].includes(view.method));
 
 /** @type {Action} */
 export const windowAction = {

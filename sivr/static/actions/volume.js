@@ -29,8 +29,23 @@ function presetName(all, name) {
   return text === key ? all.find((one) => one.name === name)?.label ?? name : text;
 }
 
+/** A mean along a ray lies nowhere. @param {Reading} reading */
+const placed = ({ view }) => view.method !== "average_ip";
+
+/** @param {Reading} reading */
+function toggleClip({ view }) {
+  if (!view.look.plane) view.clipHere();
+  else {
+    view.look.plane = null;
+    view.moved();
+  }
+}
+
 /** @type {import("../components/action-bar.js").Shelf[]} */
-export const volumeShelves = [];
+export const volumeShelves = [
+  { id: "points", label: "volume.points", icon: "crosshair" },
+  { id: "cuts", label: "volume.cuts", icon: "crop" },
+];
 
 /** @type {Action[]} */
 export const volumeActions = [
@@ -38,6 +53,16 @@ export const volumeActions = [
   { id: "window", label: "tool.window", icon: "window", group: "hands", keys: ["w"], hand: "window" },
   { id: "pan", label: "tool.pan", icon: "pan", group: "hands", keys: ["p"], hand: "pan" },
   { id: "zoom", label: "tool.zoom", icon: "zoom", group: "hands", keys: ["z"], hand: "zoom" },
+  { id: "turntable", label: "volume.turntable", icon: "play", group: "turning", keys: [" "], when: ({ view }) => !view.playing, pressed: () => false, run: ({ view }) => view.play() },
+  { id: "turntable-stop", label: "tool.pause", icon: "pause", group: "turning", keys: [" "], when: ({ view }) => view.playing, pressed: () => true, run: ({ view }) => view.play() },
+  { id: "pick", label: "volume.pick", icon: "crosshair", group: "points", shelf: "points", keys: ["x"], hand: "pick", when: placed },
+  { id: "measure", label: "volume.measure", icon: "length3d", group: "points", shelf: "points", keys: ["m"], hand: "measure", when: placed },
+  { id: "crop", label: "volume.crop", icon: "crop", group: "cuts", shelf: "cuts", keys: ["c"], hand: "crop" },
+  { id: "lasso", label: "volume.lasso", icon: "lasso", group: "cuts", shelf: "cuts", keys: ["k"], hand: "lasso" },
+  { id: "lasso-undo", label: "volume.lasso.undo", icon: "undo", group: "cuts", shelf: "cuts", keys: ["u"], when: ({ view }) => view.look.lassos.length > 0, run: ({ view }) => view.undoLasso() },
+  { id: "clip", label: "volume.clip", icon: "plane", group: "cuts", shelf: "cuts", keys: ["b"], pressed: ({ view }) => !!view.look.plane, run: toggleClip },
+  { id: "uncut", label: "volume.uncut", icon: "whole", group: "cuts", shelf: "cuts", when: ({ view }) => view.look.isCut, run: ({ view }) => view.uncut() },
+  { id: "look", label: "volume.panel", group: "picture", keys: ["v"], run: ({ page }) => page.togglePanel("volume") },
   {
     id: "method", label: "method", group: "picture",
     draw: ({ view, page }) => menu("settings", t(`method.${view.method}`), METHODS.map((method) => choice(t(`method.${method}`), method === view.method, () => {
@@ -52,6 +77,7 @@ export const volumeActions = [
       choice(presetName(page.habits.presets, one.name), one.name === view.preset, () => {
         page.habits.preset = one.name;
         view.setPreset(one.name);
+        page.habits.method = view.method;
         page.refresh();
       }, "", one.name)), "preset"),
   },

@@ -51,6 +51,8 @@ export class Planes extends View {
   inverted = false;
   /** Colors and highlighted values; the rest of it is of frames. */
   look = PLAIN;
+  /** Where the planes begin; null: in the middle. @type {Vector | null} */
+  at = null;
   /** @type {Vector} */
   point = [0, 0, 0];
   axes = standardAxes();
@@ -78,7 +80,7 @@ export class Planes extends View {
     this.classList.add("planes");
     const volume = this.series?.volume;
     if (!volume) return;
-    this.point = [...volume.center];
+    this.point = [...(this.at ?? volume.center)];
     this.views = [];
     fill(this, PLANE_NAMES.map((name) => {
       const view = /** @type {PlaneView} */ (document.createElement("sivr-plane-view"));

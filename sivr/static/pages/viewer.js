@@ -340,9 +340,17 @@ export class ViewerPage extends View {
       const hand = tools.stack ?? "window";
       return { format, tool: series.color && hand === "window" ? "scroll" : hand };
     }
-    if (mode === "mpr") return { format, tool: tools.planes ?? "crosshair" };
+    if (mode === "mpr") return { format, tool: tools.planes ?? "crosshair", at: this.#pickedIn(series) };
     const fitting = fittingPresets(series, habits.presets);
-    return { format, tool: tools.volume ?? "rotate", method, preset: (fitting.find((one) => one.name === preset) ?? fitting[0])?.name ?? "" };
+    return { format, tool: tools.volume ?? "rotate", method, presets: habits.presets, preset: (fitting.find((one) => one.name === preset) ?? fitting[0])?.name ?? "" };
+  }
+
+  /** The point that was picked, where it lies in the volume of a series. @param {SeriesContents} series */
+  #pickedIn(series) {
+    const { point } = this.workspace;
+    const { volume } = series;
+    if (!point || !volume || !point.reference || point.reference !== series.frame_of_reference_uid) return null;
+    return point.lps.every((one, axis) => Math.abs(one - volume.center[axis]) <= volume.extent_mm[axis] / 2) ? point.lps : null;
   }
 
   /** The active cell is another one, or shows something else. */
