@@ -14,8 +14,8 @@ VIEW = "document.querySelector('sivr-volume-view')"
 
 
 def settled(user: User) -> list[int]:
-    """The exact picture of what is asked for now."""
-    user.until(f"{VIEW}.dataset.quality === 'lossless' && !{VIEW}.waiting")
+    """The converged picture of what is asked for now: before, the same view may look a little otherwise."""
+    user.until(f"!{VIEW}.waiting && {VIEW}.dataset.sampling === 'converged'")
     user.page.wait_for_selector(EXACT, timeout=SLOW_MS)
     return user.picture("sivr-volume-view canvas")
 
