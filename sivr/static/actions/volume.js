@@ -32,6 +32,12 @@ function presetName(all, name) {
 /** A mean along a ray lies nowhere. @param {Reading} reading */
 const placed = ({ view }) => view.method !== "average_ip";
 
+/** What stands in the bar may be another thing afterwards. @param {Reading} reading @param {() => void} work */
+function andRefresh(reading, work) {
+  work();
+  reading.page.refresh();
+}
+
 /** @param {Reading} reading */
 function toggleClip({ view }) {
   if (!view.look.plane) view.clipHere();
@@ -53,15 +59,15 @@ export const volumeActions = [
   { id: "window", label: "tool.window", icon: "window", group: "hands", keys: ["w"], hand: "window" },
   { id: "pan", label: "tool.pan", icon: "pan", group: "hands", keys: ["p"], hand: "pan" },
   { id: "zoom", label: "tool.zoom", icon: "zoom", group: "hands", keys: ["z"], hand: "zoom" },
-  { id: "turntable", label: "volume.turntable", icon: "play", group: "turning", keys: [" "], when: ({ view }) => !view.playing, pressed: () => false, run: ({ view }) => view.play() },
-  { id: "turntable-stop", label: "tool.pause", icon: "pause", group: "turning", keys: [" "], when: ({ view }) => view.playing, pressed: () => true, run: ({ view }) => view.play() },
+  { id: "turntable", label: "volume.turntable", icon: "play", group: "turning", keys: [" "], when: ({ view }) => !view.playing, pressed: () => false, run: (reading) => andRefresh(reading, () => reading.view.play()) },
+  { id: "turntable-stop", label: "tool.pause", icon: "pause", group: "turning", keys: [" "], when: ({ view }) => view.playing, pressed: () => true, run: (reading) => andRefresh(reading, () => reading.view.play()) },
   { id: "pick", label: "volume.pick", icon: "crosshair", group: "points", shelf: "points", keys: ["x"], hand: "pick", when: placed },
   { id: "measure", label: "volume.measure", icon: "length3d", group: "points", shelf: "points", keys: ["m"], hand: "measure", when: placed },
   { id: "crop", label: "volume.crop", icon: "crop", group: "cuts", shelf: "cuts", keys: ["c"], hand: "crop" },
   { id: "lasso", label: "volume.lasso", icon: "lasso", group: "cuts", shelf: "cuts", keys: ["k"], hand: "lasso" },
-  { id: "lasso-undo", label: "volume.lasso.undo", icon: "undo", group: "cuts", shelf: "cuts", keys: ["u"], when: ({ view }) => view.look.lassos.length > 0, run: ({ view }) => view.undoLasso() },
-  { id: "clip", label: "volume.clip", icon: "plane", group: "cuts", shelf: "cuts", keys: ["b"], pressed: ({ view }) => !!view.look.plane, run: toggleClip },
-  { id: "uncut", label: "volume.uncut", icon: "whole", group: "cuts", shelf: "cuts", when: ({ view }) => view.look.isCut, run: ({ view }) => view.uncut() },
+  { id: "lasso-undo", label: "volume.lasso.undo", icon: "undo", group: "cuts", shelf: "cuts", keys: ["u"], when: ({ view }) => view.look.lassos.length > 0, run: (reading) => andRefresh(reading, () => reading.view.undoLasso()) },
+  { id: "clip", label: "volume.clip", icon: "plane", group: "cuts", shelf: "cuts", keys: ["b"], pressed: ({ view }) => !!view.look.plane, run: (reading) => andRefresh(reading, () => toggleClip(reading)) },
+  { id: "uncut", label: "volume.uncut", icon: "whole", group: "cuts", shelf: "cuts", when: ({ view }) => view.look.isCut, run: (reading) => andRefresh(reading, () => reading.view.uncut()) },
   { id: "look", label: "volume.panel", group: "picture", keys: ["v"], run: ({ page }) => page.togglePanel("volume") },
   {
     id: "method", label: "method", group: "picture",
