@@ -36,6 +36,8 @@ const id = encodeURIComponent;
 export const changeMe = (change) => call("/me", { method: "PATCH", json: change });
 /** @param {string} current @param {string} next */
 export const changePassword = (current, next) => call("/me/password", { method: "PUT", json: { current, new: next } });
+/** Names of what this user keeps. @returns {Promise<Set<string>>} */
+export const settingNames = async () => new Set((await call("/settings")).items.map((/** @type {{name: string}} */ one) => one.name));
 /** @param {string} name @returns {Promise<{value: any, version: number}>} */
 export const setting = (name) => call(`/settings/${id(name)}`);
 /** @param {string} name @param {any} value @param {number} version that is replaced, 0 for none @returns {Promise<{value: any, version: number}>} */
