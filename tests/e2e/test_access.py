@@ -172,3 +172,5 @@ def swipe(user: User, points: list[tuple[float, float]]) -> None:
         send("touchMove", point)
     send("touchEnd", None)
     devtools.detach()
+    # A tap that follows at once is half of a double tap to Chromium.
+    user.page.wait_for_timeout(400)
