@@ -1,5 +1,5 @@
 # make run    start everything on this machine with demo users and a demo study
-# make test   run every test
+# make test   run every test, two files at a time (ARGS="-n 0 PATH" for one after the other)
 # make check  ruff, mypy, the law of imports, the front end's static checks
 # make fix    format and mend what ruff can
 # make dist   the executable and the zipapp, under dist/
@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 HOST ?= localhost
 PORT ?= 8443
+# Half of the time tests wait for browsers and for processes to start. A file stays in one process, and files
+# keep their order: asyncio and the browser's own loop take turns by folder.
+AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
 
@@ -25,7 +28,7 @@ run: system-run $(STAMP)
 	@$(BIN)/sivr demo $(DEMO) --host $(HOST) --port $(PORT)
 
 test: system-test $(TEST_STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(AT_ONCE) $(ARGS)
 
 check: $(TEST_STAMP)
 	$(BIN)/ruff check .
