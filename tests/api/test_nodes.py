@@ -81,7 +81,7 @@ async def test_unknown_and_taken_ones(institution: Asking) -> None:
         ("url", ""), ("url", "http://x"), ("url", "https://"), ("url", "https://u:p@x"), ("url", "https://x?y"),
         ("url", "https://x:99999"), ("url", "https://x#y"),
         ("public_key", ""), ("public_key", "ed25519:x"),
-        pytest.param("public_key", KEY[:-8], id="a key cut off"), pytest.param("public_key", KEY[8:], id="no kind"),
+        pytest.param("public_key", KEY[:-8], id="cut off"), pytest.param("public_key", KEY[8:], id="no kind"),
     ],
 )  # fmt: skip
 async def test_what_is_refused(institution: Asking, field: str, value: Any) -> None:
