@@ -35,7 +35,7 @@ _REST_SHARE = 0.05
 _END_SHARE = 0.05
 
 
-class Histogram(msgspec.Struct, frozen=True):
+class WindowHistogram(msgspec.Struct, frozen=True):
     """Counts of values in bins of one width; what lies beyond the ends is in the outermost ones."""
 
     low: float
@@ -47,7 +47,7 @@ class AutoWindow(msgspec.Struct, frozen=True):
     """A window for what is in view."""
 
     window: Window
-    histogram: Histogram
+    histogram: WindowHistogram
     least: float
     greatest: float
     """Of the values looked at."""
@@ -101,7 +101,7 @@ def _window_of(modality: Array, step: float) -> AutoWindow:
     window = Window(center, width, "linear" if width >= 1 else "linear-exact")
     return AutoWindow(
         window,
-        Histogram(low, high, tuple(int(count) for count in counts)),
+        WindowHistogram(low, high, tuple(int(count) for count in counts)),
         float(modality.min()),
         float(modality.max()),
         background,

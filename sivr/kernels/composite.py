@@ -115,7 +115,7 @@ def _run(
 
 
 @once
-def program_for(layout: Layout, sums: bool = False, knows: Knows = "plain", side: int = 0) -> Compiled:
+def program_for(layout: Layout, sums: bool, knows: Knows, side: int) -> Compiled:
     """The machine code for voxels of one kind; it writes bytes, or adds to sums. ``side`` is that of the
     masks of a cut."""
     program = Program(

@@ -45,7 +45,7 @@ def warm_up_rays() -> None:
         bricks.quick_distance_field(bricks.occupied_bricks(low, high, np.ones(4, bool), 0.0, 1.0))
         if dtype != "uint8":
             for mapped in (True, False):
-                composite.program_for(Layout(dtype, mapped))
+                composite.program_for(Layout(dtype, mapped), False, "plain", 0)
     picture = np.zeros((8, 8), np.uint8)
     slices.resample(picture[..., None].repeat(3, axis=2), 4, 4)
     slices.resample(picture, 16, 16)

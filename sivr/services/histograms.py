@@ -32,7 +32,7 @@ class HistogramQuery(msgspec.Struct, frozen=True):
     """What is loaded will do."""
 
 
-class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+class VolumeHistogram(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of modality values in equal steps from low to high."""
 
     low: float
@@ -49,7 +49,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 
 async def volume_histogram(
     loader: SeriesLoader, pictures: PictureService, series: OpenSeries, query: HistogramQuery, *, session: str
-) -> Histogram:
+) -> VolumeHistogram:
     """The histogram of a volume, or of what is loaded of it; raises Invalid."""
     if not 2 <= query.bins <= MAX_BINS:
         raise Invalid(f"A histogram has 2 to {MAX_BINS} bins.")
@@ -60,7 +60,7 @@ async def volume_histogram(
         return await pictures.in_thread(lambda: count(source, query), Importance.REFINEMENT, session)
 
 
-def count(source: VolumeSource, query: HistogramQuery) -> Histogram:
+def count(source: VolumeSource, query: HistogramQuery) -> VolumeHistogram:
     """The histogram of the ready slices of a source. Blocking."""
     shared = SharedVoxels(source)
     ready = np.flatnonzero(shared.ready)
@@ -80,7 +80,7 @@ def count(source: VolumeSource, query: HistogramQuery) -> Histogram:
     counts = np.zeros(query.bins + 2, np.int64)
     for k in chosen:
         counts += histogram(_image(shared, k, source), first, last, query.bins + 2)
-    return Histogram(
+    return VolumeHistogram(
         low=low,
         high=high,
         counts=tuple(int(one) for one in counts[1:-1]),

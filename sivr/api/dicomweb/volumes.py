@@ -23,7 +23,7 @@ from sivr.api.routing import Routes
 from sivr.errors import Invalid, NotFound
 from sivr.model.parameters import FRAME_MEDIA_TYPES
 from sivr.model.rendering import Vector
-from sivr.services.histograms import Histogram, HistogramQuery, volume_histogram
+from sivr.services.histograms import HistogramQuery, VolumeHistogram, volume_histogram
 from sivr.services.open_series import OpenSeries
 from sivr.services.pictures import position_in_series
 from sivr.services.volumes import volumetric_metadata
@@ -133,9 +133,9 @@ async def pick(request: web.Request) -> PickedPoint:
     _SERIES + "/histogram",
     summary="How often which values occur in the volume of a series",
     query=HistogramQuery,
-    response=Histogram,
+    response=VolumeHistogram,
 )
-async def histogram(request: web.Request, query: HistogramQuery) -> Histogram:
+async def histogram(request: web.Request, query: HistogramQuery) -> VolumeHistogram:
     """Of all of it, or with draft=yes of what is loaded."""
     study = allowed_study(request)
     imaging = request.app[IMAGING]

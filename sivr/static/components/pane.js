@@ -24,6 +24,8 @@ export class Pane extends View {
     top: h("span", { class: "letter top" }), bottom: h("span", { class: "letter bottom" }),
   };
   #badge = h("span", { class: "quality" });
+  /** @type {Map<string, HTMLElement>} */
+  #warned = new Map();
   #scale = h("div", { class: "scale", hidden: true }, h("span", {}), h("i", {}));
   #message = h("div", { class: "pane-message", role: "alert", hidden: true });
   #busy = h("div", { class: "pane-busy", hidden: true }, h("span", { class: "spinner" }), h("span", {}));
@@ -103,9 +105,11 @@ export class Pane extends View {
   corner(where, lines) {
     const shown = lines.filter(Boolean);
     const element = this.#corners[where];
-    const plain = [...element.children].every((child) => !child.className);
-    if (plain && shown.every((line) => typeof line === "string") && element.childElementCount === shown.length) {
-      shown.forEach((line, index) => setText(element.children[index], String(line)));
+    // What stays the same stays there: nothing flickers, and nothing is read aloud twice.
+    const same = element.childElementCount === shown.length
+      && shown.every((line, index) => (line instanceof Node ? element.children[index] === line : !element.children[index].className));
+    if (same) {
+      shown.forEach((line, index) => line instanceof Node || setText(element.children[index], String(line)));
       return;
     }
     fill(element, shown.map((line) => (line instanceof Node ? line : h("div", {}, line))));
@@ -120,7 +124,11 @@ export class Pane extends View {
 
   /** What is wrong with a picture, to be put into a corner. @param {string[]} sentences */
   warnings(sentences) {
-    return sentences.map((sentence) => h("div", { class: "warning" }, sentence));
+    return sentences.map((sentence) => {
+      const element = this.#warned.get(sentence) ?? h("div", { class: "warning" }, sentence);
+      this.#warned.set(sentence, element);
+      return element;
+    });
   }
 
   /** The badge, to be put into a corner. @param {string} quality as the server says @param {string} [more] */
