@@ -13,18 +13,31 @@ import argparse
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from measure import Row, save, show
-from playwright.async_api import async_playwright
-from seamless import ARGUMENTS, HEAD, Traffic, emulate, stored
+from playwright.async_api import CDPSession, async_playwright
+from seamless import ARGUMENTS, HEAD, emulate, stored
 
 from sivr.cli.bench.line import LINES, NO_LIMIT, Profile
 from sivr.cli.bench.system import LOGIN
 
 TYPING_S = 3.0
 MOST_BYTES, MOST_MS, FIRST_SLICE_MS = 150_000, 3000.0, 3000.0
+
+
+class Received:
+    """Bytes of whole answers as they came over the wire, heads included."""
+
+    def __init__(self, tools: CDPSession) -> None:
+        self.total = 0
+        tools.on("Network.loadingFinished", self._finished)
+
+    def _finished(self, event: Mapping[str, Any]) -> None:
+        self.total += int(event["encodedDataLength"])
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -50,7 +63,7 @@ async def load(url: str, route: str, password: str, profile: Profile) -> Loaded:
         await tools.send("Network.enable")
         if profile != NO_LIMIT:
             await emulate(tools, profile)
-        traffic = Traffic(tools)
+        traffic = Received(tools)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         await page.goto(f"{url}/{route}", wait_until="commit")

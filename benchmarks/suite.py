@@ -34,6 +34,7 @@ PARTS = (
     "scaling.py",
     "load.py",
     "seamless.py",
+    "first_load.py",
     "gpu.py",
 )
 
