@@ -316,11 +316,6 @@ export class VolumeView extends RenderedPane {
     }
   }
 
-  forgetPoints() {
-    this.points = [];
-    this.drawOver();
-  }
-
   get playing() {
     return this.#turning !== 0;
   }
